@@ -1,0 +1,76 @@
+# Builds, checks and shows tfcolor. `make help` lists the targets.
+#
+# Every path below is relative, so the checkout may lie under any folder name.
+# .venv is made once; a stamp is written only after a step has succeeded, so an
+# interrupted step is done again and a finished one is not.
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+INSTALL := $(VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MANIFEST := setup.py pyproject.toml constraints.txt
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help quickstart test bench lint format clean
+
+help:  ## List the targets.
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+quickstart: .venv/.installed-runtime  ## Train, evaluate, export and colorize in ten minutes.
+	$(VENV) -m tfcolor.train --flagfile=configs/quickstart.cfg --run_dir=quickstart/run
+	$(VENV) -m tfcolor.evaluate --protocol=colorization --model=quickstart/run \
+	  --images=builtin:photos:heldout --output_json=quickstart/evaluation.json
+	$(VENV) -m tfcolor.evaluate --protocol=colorization --baseline=gray \
+	  --images=builtin:photos:heldout --output_json=quickstart/baseline.json
+	$(VENV) -m tfcolor.export --run_dir=quickstart/run --export_dir=quickstart/saved_model
+	$(VENV) -c "from skimage import data, io; io.imsave('quickstart/coffee.png', data.coffee())"
+	$(VENV) -m tfcolor.colorize --model=quickstart/saved_model --output=quickstart/colorized \
+	  --sheet=quickstart/before_after.png quickstart/coffee.png
+	@echo
+	@echo "TensorBoard logs    quickstart/run/events (.venv/bin/tensorboard --logdir quickstart/run)"
+	@echo "Before and after    quickstart/before_after.png"
+	@echo "SavedModel          quickstart/saved_model"
+	@echo "Scores              quickstart/evaluation.json, without color quickstart/baseline.json"
+
+test: lint  ## Check the style, then run the whole suite.
+	$(VENV) -m pytest -n 2 --durations=15
+
+bench: .venv/.installed-test  ## Run every benchmark; results go to benchmarks/results.
+	@for benchmark in benchmarks/bench_*.py; do \
+	  [ -e "$$benchmark" ] || continue; \
+	  echo "$$benchmark"; $(VENV) "$$benchmark" || exit 1; \
+	done
+
+lint: .venv/.installed-test  ## Check format, style and types.
+	$(VENV) -m ruff format --check .
+	$(VENV) -m ruff check .
+	$(VENV) -m mypy
+	@find custom_ops -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
+	  xargs -0 -r .venv/bin/clang-format --dry-run --Werror
+
+format: .venv/.installed-test  ## Rewrite the sources in the house format.
+	$(VENV) -m ruff format .
+	$(VENV) -m ruff check --fix .
+	@find custom_ops -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
+	  xargs -0 -r .venv/bin/clang-format -i
+
+clean:  ## Remove everything made here, .venv and quickstart included.
+	rm -rf .venv quickstart build dist tfcolor.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find tfcolor tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.created:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "tfcolor needs Python 3.11 and '$(PYTHON)' is not; name one with make PYTHON=python3.11"; \
+	  exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
+	@touch $@
+
+.venv/.installed-runtime: .venv/.created $(MANIFEST)
+	@echo "Installing tfcolor and what it needs into .venv (about 3 GB, some minutes the first time)"
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/.installed-test: .venv/.installed-runtime
+	@$(INSTALL) -e '.[test]'
+	@touch $@

@@ -1,0 +1,195 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcolor.backbones import BACKBONES
+from tfcolor.heads.histogram import HistogramHead
+from tfcolor.models.network import Network, kernel_and_bias_variables
+
+SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
+
+
+def _network(name="vgg16", **options):
+    class_ = BACKBONES[name]
+    backbone = class_(class_.Options(width_multiplier=1 / 32, **options), 1, 5)
+    head = HistogramHead(backbone.taps(32, 32), {"hue": 6}, hidden_units=9, seed=2)
+    return Network(backbone, head)
+
+
+def _inputs(size=(45, 70)):
+    return {
+        "image": tf.random.uniform([2, *size, 1]),
+        "seed": SEEDS,
+        "locations": tf.random.uniform([2, 7, 2], 0, 45),
+    }
+
+
+@pytest.fixture
+def bfloat16_policy():
+    """Builds what the test makes under mixed_bfloat16."""
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_network_is_backbone_then_head():
+    network, inputs = _network(), _inputs()
+    features = network.features(inputs["image"])
+    expected = network.head(features, inputs, network.backbone.taps(45, 70))["hue_logits"]
+    np.testing.assert_allclose(network(inputs)["hue_logits"], expected, rtol=1e-5, atol=1e-8)
+    assert network.features(inputs["image"])["fc7"].shape[:3] == [2, 2, 3]
+
+
+def test_unknown_sizes_give_the_same_outputs():
+    network = _network("alexnet")
+    network.head.hidden.kernel.assign(tf.random.normal(network.head.hidden.kernel.shape))
+    signature = {
+        "image": tf.TensorSpec([None, None, None, 1]),
+        "seed": tf.TensorSpec([None, 2], tf.int64),
+        "locations": tf.TensorSpec([None, None, 2]),
+    }
+    traced = tf.function(network.__call__, input_signature=[signature])
+    inputs = _inputs()
+    np.testing.assert_allclose(
+        traced(inputs)["hue_logits"], network(inputs)["hue_logits"], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_canonical_mode_reaches_the_head():
+    class Top(tf.keras.Model):
+        def call(self, features, inputs, taps, training=False):
+            return {"top": features["top"]}
+
+    network = Network(_network().backbone, Top(autocast=False), convolutional=False)
+    assert network(_inputs((224, 224)))["top"].shape == [2, 128]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("use_batch_norm", [True, False])
+def test_kernels_and_biases_are_a_partition(name, use_batch_norm):
+    network = _network(name, use_batch_norm=use_batch_norm)
+    kernels, biases = kernel_and_bias_variables(network)
+    num_layers = len(network.backbone.convolutions) + 2
+    assert len(kernels) == len(biases) == num_layers
+    assert {id(one) for one in kernels + biases} == {id(one) for one in network.trainable_variables}
+    assert {len(one.shape) for one in biases} == {1}
+    assert network.head.hidden.kernel is kernels[-2] or network.head.hidden.kernel in kernels[-2:]
+
+
+def test_variable_without_role_is_an_error():
+    network = _network()
+    network.head.histograms["hue"].extra = network.head.histograms["hue"].add_weight(
+        name="scale", shape=[6]
+    )
+    with pytest.raises(
+        ValueError, match=r"scale.* is neither; expected one layer's kernel or bias"
+    ):
+        kernel_and_bias_variables(network)
+
+
+def test_variable_of_two_layers_is_an_error():
+    network = _network()
+    layers = network.backbone.convolutions
+    layers["conv1_2"].kernel = layers["conv2_1"].kernel
+    with pytest.raises(ValueError, match="is kernel and kernel"):
+        kernel_and_bias_variables(network)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_step_in_mixed_precision(name, bfloat16_policy):
+    network, inputs = _network(name), _inputs((19, 26))
+    optimizer = tf.keras.optimizers.SGD(0.1)
+
+    @tf.function
+    def step(inputs):
+        with tf.GradientTape() as tape:
+            logits = network(inputs, training=True)["hue_logits"]
+            loss = tf.reduce_mean(tf.nn.log_softmax(logits)[..., 0])
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return logits, gradients
+
+    before = network.head.histograms["hue"].bias.numpy()
+    logits, gradients = step(inputs)
+    assert logits.dtype == tf.float32
+    assert network.features(inputs["image"])["top"].dtype == tf.bfloat16
+    assert all(np.isfinite(one).all() for one in gradients)
+    assert np.abs(network.head.histograms["hue"].bias.numpy() - before).max() > 0
+    assert network.backbone.batch_norms["fc7"].moving_mean.dtype == tf.float32
+
+
+def test_weights_survive_a_checkpoint(tmp_path):
+    network, restored = _network(), _network()
+    inputs = _inputs()
+    network(inputs, training=True)
+    for variable in network.variables:
+        variable.assign(variable + tf.ones([], variable.dtype))
+    path = tf.train.Checkpoint(network=network).save(str(tmp_path / "saved"))
+    tf.train.Checkpoint(network=restored).restore(path).assert_consumed()
+    for one, two in zip(network.variables, restored.variables, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+REPLICAS = """
+import numpy as np
+import tensorflow as tf
+from tfcolor.backbones import BACKBONES
+from tfcolor.heads.histogram import HistogramHead
+from tfcolor.models.network import Network
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+def build():
+    class_ = BACKBONES["alexnet"]
+    options = class_.Options(width_multiplier=1 / 32, synchronize_batch_norm=True)
+    backbone = class_(options, 1, 5)
+    return Network(backbone, HistogramHead(backbone.taps(32, 32), {"hue": 6}, 9, seed=2))
+
+with strategy.scope():
+    mirrored = build()
+single = build()
+random = np.random.default_rng(1)
+inputs = {
+    "image": random.random([4, 45, 38, 1], np.float32),
+    "seed": random.integers(0, 99, [4, 2]),
+    "locations": 38 * random.random([4, 7, 2], np.float32),
+}
+
+def gradients(network, inputs):
+    with tf.GradientTape() as tape:
+        logits = network(inputs, training=True)["hue_logits"]
+        loss = tf.reduce_sum(tf.nn.log_softmax(logits)[..., 0]) / 28
+    return logits, tape.gradient(loss, network.backbone.convolutions["conv2"].kernel)
+
+def part(name):
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(np.split(inputs[name], 2)[context.replica_id_in_sync_group]))
+
+@tf.function
+def run(shares):
+    logits, gradient = strategy.run(gradients, args=(mirrored, shares))
+    return logits, strategy.reduce("SUM", gradient, axis=None)
+
+logits, gradient = run({name: part(name) for name in inputs})
+logits = np.concatenate(strategy.experimental_local_results(logits))
+expected = gradients(single, inputs)
+scale = np.abs(expected[1]).max()
+np.testing.assert_allclose(logits, expected[0], rtol=1e-3, atol=1e-6)
+np.testing.assert_allclose(gradient / scale, expected[1] / scale, atol=1e-3)
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_compute_what_one_does():
+    """Devices are split before TensorFlow starts, hence the other process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, "-c", REPLICAS], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr

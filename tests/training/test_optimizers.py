@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcolor.training.optimizers import Update
+from tfcolor.training.options import OptimizationOptions
+
+NUM_STEPS = 5
+
+
+class _Network(tf.keras.Model):
+    """Two dense layers, 3 -> 4 -> 2, of which only the variables matter."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = tf.keras.layers.Dense(4)
+        self.second = tf.keras.layers.Dense(2)
+        self.first.build([None, 3])
+        self.second.build([None, 4])
+
+
+def _update(options, *, use_loss_scaling=False):
+    return Update(_Network(), options, use_loss_scaling=use_loss_scaling)
+
+
+def _apply(update, gradients):
+    """Applies gradients as a training step does; returns the norm."""
+    strategy = tf.distribute.get_strategy()
+    tensors = [tf.constant(gradient, tf.float32) for gradient in gradients]
+    return float(strategy.run(update.apply, args=(tensors,)))
+
+
+def _descend(values, gradients, options, rates):
+    """Momentum gradient descent in float64; the first two values are kernels."""
+    values = [value.astype(np.float64) for value in values]
+    velocities = [np.zeros_like(value) for value in values]
+    for step, rate in enumerate(rates):
+        norm = np.sqrt(sum(np.sum(gradient[step] ** 2) for gradient in gradients))
+        scale = min(1, options.clip_norm / norm) if options.clip_norm else 1
+        for index, value in enumerate(values):
+            gradient = scale * gradients[index][step]
+            if index < 2:
+                gradient = gradient + options.weight_decay * value
+                factor = 1.0
+            else:
+                factor = options.bias_rate_multiplier
+            velocities[index] = options.momentum * velocities[index] - rate * factor * gradient
+            value += velocities[index]
+    return values
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.5])
+@pytest.mark.parametrize(("decay", "multiplier"), [(0.0, 2.0), (0.1, 2.0), (0.1, 0.5)])
+def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier):
+    options = OptimizationOptions(
+        momentum=0.8, weight_decay=decay, bias_rate_multiplier=multiplier, clip_norm=clip_norm
+    )
+    update = _update(options)
+    random_numbers = np.random.default_rng(0)
+    start = [variable.numpy() for variable in update.variables]
+    gradients = [random_numbers.normal(0, 0.3, (NUM_STEPS, *value.shape)) for value in start]
+    rates = [0.1, 0.2, 0.1, 0.05, 0.05]
+    norms = []
+    for step, rate in enumerate(rates):
+        update.set_rate(rate)
+        norms.append(_apply(update, [gradient[step] for gradient in gradients]))
+    for variable, value in zip(
+        update.variables, _descend(start, gradients, options, rates), strict=True
+    ):
+        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)  # float32
+    flat = np.concatenate([gradient.reshape(NUM_STEPS, -1) for gradient in gradients], axis=1)
+    np.testing.assert_allclose(norms, np.linalg.norm(flat, axis=1), rtol=1e-5)
+    assert clip_norm == 0 or min(norms) < clip_norm < max(norms)
+
+
+def test_kernels_come_first_and_every_variable_is_updated_once():
+    update = _update(OptimizationOptions())
+    assert [len(variable.shape) for variable in update.variables] == [2, 2, 1, 1]
+    assert len({id(variable) for variable in update.variables}) == 4
+
+
+def test_a_gradient_of_zero_moves_kernels_only():
+    update = _update(OptimizationOptions(learning_rate=0.5, weight_decay=0.1))
+    before = [variable.numpy() for variable in update.variables]
+    _apply(update, [np.zeros_like(value) for value in before])
+    for index, (variable, value) in enumerate(zip(update.variables, before, strict=True)):
+        expected = value * (1 - 0.5 * 0.1) if index < 2 else value
+        np.testing.assert_allclose(variable, expected, rtol=1e-6)
+
+
+def test_without_loss_scaling_the_loss_stays():
+    assert float(_update(OptimizationOptions()).scale_loss(tf.constant(3.5))) == 3.5
+
+
+def test_loss_scaling_changes_no_update():
+    options = OptimizationOptions(learning_rate=0.1, clip_norm=1.0)
+    plain, scaled = _update(options), _update(options, use_loss_scaling=True)
+    for one, other in zip(plain.variables, scaled.variables, strict=True):
+        other.assign(one)
+    gradients = [np.full(variable.shape, 0.25) for variable in plain.variables]
+    factor = float(scaled.scale_loss(tf.constant(1.0)))
+    assert factor > 1
+    for update, scale in ((plain, 1.0), (scaled, factor)):
+        update.set_rate(0.05)
+        norm = _apply(update, [scale * gradient for gradient in gradients])
+        assert norm == pytest.approx(0.25 * np.sqrt(sum(g.size for g in gradients)), rel=1e-5)
+    for one, other in zip(plain.variables, scaled.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_loss_scaling_skips_an_overflow():
+    update = _update(OptimizationOptions(), use_loss_scaling=True)
+    before = [variable.numpy() for variable in update.variables]
+    scale = float(update.scale_loss(tf.constant(1.0)))
+    _apply(update, [np.full_like(value, np.inf) for value in before])
+    for variable, value in zip(update.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert float(update.scale_loss(tf.constant(1.0))) == scale / 2
+
+
+def test_replicas_add_up_their_shares():
+    strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
+    options = OptimizationOptions(learning_rate=0.1, weight_decay=0.0, momentum=0.0)
+    with strategy.scope():
+        update = _update(options)
+    before = [variable.numpy() for variable in update.variables]
+
+    @tf.function
+    def step():
+        def replica_step():
+            place = tf.distribute.get_replica_context().replica_id_in_sync_group
+            share = tf.cast(1 + 2 * place, tf.float32)  # 1 and 3
+            return update.apply([tf.fill(variable.shape, share) for variable in update.variables])
+
+        return strategy.experimental_local_results(strategy.run(replica_step))
+
+    norms = step()
+    num_values = sum(value.size for value in before)
+    np.testing.assert_allclose(norms, [4 * np.sqrt(num_values)] * 2, rtol=1e-6)
+    for index, (variable, value) in enumerate(zip(update.variables, before, strict=True)):
+        rate = 0.1 if index < 2 else 0.2
+        np.testing.assert_allclose(variable, value - rate * 4, rtol=1e-5)

@@ -1,0 +1,116 @@
+"""What every base network is: named activations with declared geometry."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.core.taps import Scalar, Tap, map_size
+
+INPUT_MEAN = 114.451 / 255
+"""Subtracted from every channel: the only normalization of the input."""
+
+
+class Backbone(tf.keras.Model):
+    """A base network that turns images into named feature maps.
+
+    A subclass has the class attributes `Options` (its frozen options dataclass)
+    and `canonical_size`, takes `(options, input_channels, seed)`, creates all
+    its variables in the constructor and implements `taps`, `tap_channels` and
+    `activations`.
+
+    Args:
+      input_channels: channels of the images, 1 for gray or 3 for RGB.
+      name: name of the network.
+
+    Raises:
+      ValueError: if `input_channels` is not positive.
+    """
+
+    Options: type
+    canonical_size: int
+
+    def __init__(self, input_channels: int, name: str) -> None:
+        super().__init__(name=name, autocast=False)
+        if input_channels < 1:
+            raise ValueError(f"input_channels={input_channels}; expected at least 1")
+        self.input_channels = input_channels
+
+    def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
+        """Returns the geometry of each map of the convolutional mode.
+
+        Args:
+          height: rows of the image, an int or a scalar int32 tensor.
+          width: columns of the image, likewise.
+
+        Returns:
+          Taps by name, from the input to the last layer.
+        """
+        raise NotImplementedError
+
+    @property
+    def tap_channels(self) -> dict[str, int]:
+        """Channels of each tap by name, from the input to the last layer."""
+        raise NotImplementedError
+
+    def activations(
+        self, inputs: tf.Tensor, seeds: tf.Tensor | None, training: bool, convolutional: bool
+    ) -> dict[str, tf.Tensor]:
+        """Computes the named activations of mean-subtracted images.
+
+        Args:
+          inputs: float [B, H, W, input_channels] of the compute dtype, images
+            minus `INPUT_MEAN`.
+          seeds: int64 [B, 2], one stateless seed per example, or None.
+          training: whether dropout and batch statistics are on.
+          convolutional: as for `call`.
+
+        Returns:
+          As for `call`.
+        """
+        raise NotImplementedError
+
+    def call(
+        self,
+        images: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
+        convolutional: bool = True,
+    ) -> dict[str, tf.Tensor]:
+        """Computes every named activation.
+
+        Args:
+          images: float32 [B, H, W, input_channels] in [0, 1].
+          seeds: int64 [B, 2], one stateless seed per example; needed only where
+            training drops features.
+          training: whether dropout and batch statistics are on.
+          convolutional: True keeps a map at every layer, for any input size.
+            False takes images of the canonical size and collapses the fully
+            connected layers to [B, D].
+
+        Returns:
+          Activations of the compute dtype by tap name, after the nonlinearity
+          (and dropout), each [B, h, w, C] or [B, D]; and the last one as "top".
+
+        Raises:
+          ValueError: if a map has other channels than its tap declares.
+        """
+        if not convolutional:
+            images = self._with_static_size(images)
+        inputs = tf.cast(images - INPUT_MEAN, self.compute_dtype)
+        activations = self.activations(inputs, seeds, training, convolutional)
+        self._check_channels(activations)
+        return activations
+
+    def _with_static_size(self, images: tf.Tensor) -> tf.Tensor:
+        """Takes images of unknown size to be of the canonical one, and checks it."""
+        sizes = [self.canonical_size if tf.is_tensor(size) else size for size in map_size(images)]
+        return tf.ensure_shape(images, [None, *sizes, self.input_channels])
+
+    def _check_channels(self, activations: Mapping[str, tf.Tensor]) -> None:
+        """Raises ValueError where an activation differs from its declaration."""
+        for name, channels in self.tap_channels.items():
+            if name in activations and activations[name].shape[-1] != channels:
+                raise ValueError(
+                    f"{self.name}: tap {name!r} declares {channels} channels, "
+                    f"its map has {activations[name].shape[-1]}"
+                )

@@ -1,0 +1,257 @@
+"""Networks that are one chain of convolutions and pools, declared as data."""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+
+from tfcolor.backbones.base import Backbone
+from tfcolor.core.options import option
+from tfcolor.core.seeds import derive_seed
+from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap, Window, compose_tap
+from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
+from tfcolor.layers.convolution import Convolution
+from tfcolor.layers.dropout import StatelessDropout
+
+Padding = Literal["SAME", "VALID"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainOptions:
+    """Options of every chain network."""
+
+    width_multiplier: float = option(
+        1.0, "factor on every layer's channels, rounded to a multiple of 4", minimum=1e-3
+    )
+    use_batch_norm: bool = option(True, "normalize before every nonlinearity")
+    batch_norm_statistics: str = option(
+        "batch", "statistics that normalize in training", choices=("batch", "moving")
+    )
+    synchronize_batch_norm: bool = option(False, "take batch statistics over all replicas together")
+    dropout_rate: float = option(
+        0.5, "probability of dropping a feature of fc6 and fc7", minimum=0, maximum=0.99
+    )
+    tap_alignment: str = option(
+        "centered",
+        "where a tap's cells lie: the true receptive field centers, or offset 0 as published",
+        choices=ALIGNMENTS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv:
+    """One tapped convolution with its normalization, nonlinearity and dropout.
+
+    Args:
+      name: name of the layer and of its tap.
+      channels: outputs at width multiplier 1.
+      kernel: cells along each side.
+      stride: cells between two positions.
+      groups: groups of channels.
+      canonical_padding: padding of the canonical mode; SAME otherwise.
+      is_fully_connected: whether it collapses to [B, D] in the canonical mode
+        and is followed by dropout.
+    """
+
+    name: str
+    channels: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+    canonical_padding: Padding = "SAME"
+    is_fully_connected: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """One max pool.
+
+    Args:
+      kernel: cells along each side.
+      stride: cells between two positions.
+      canonical_padding: padding of the canonical mode; SAME otherwise.
+      use_lrn: whether local response normalization comes before it.
+    """
+
+    kernel: int
+    stride: int
+    canonical_padding: Padding = "SAME"
+    use_lrn: bool = False
+
+
+class ChainBackbone(Backbone):
+    """A network declared as a chain of `Conv` and `Pool` stages.
+
+    Args:
+      name: name of the network.
+      input_tap: name under which the mean-subtracted input is tapped.
+      stages: the layers in order.
+      options: shared options.
+      input_channels: channels of the images.
+      seed: every initial kernel and every dropout mask derives from it.
+    """
+
+    stops_early = False
+    """Whether the canonical mode ends before a fully connected layer that the
+    map does not fit, instead of raising an error."""
+
+    def __init__(
+        self,
+        name: str,
+        input_tap: str,
+        stages: tuple[Conv | Pool, ...],
+        options: ChainOptions,
+        input_channels: int,
+        seed: int,
+    ) -> None:
+        super().__init__(input_channels, name)
+        self.options = options
+        self.input_tap = input_tap
+        self.stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
+        self.convolutions: dict[str, Convolution] = {}
+        self.batch_norms: dict[str, ParameterFreeBatchNorm] = {}
+        self.dropouts: dict[str, StatelessDropout] = {}
+        channels, self.last_tap = input_channels, input_tap
+        for stage in self.stages:
+            if isinstance(stage, Conv):
+                self._build_stage(stage, channels, seed)
+                channels, self.last_tap = stage.channels, stage.name
+
+    @property
+    def tap_channels(self) -> dict[str, int]:
+        """Channels of each tap by name, from the input to the last layer."""
+        convolutions = [stage for stage in self.stages if isinstance(stage, Conv)]
+        channels = {stage.name: stage.channels for stage in convolutions}
+        return {self.input_tap: self.input_channels, **channels}
+
+    def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
+        """Returns the geometry of each map of the convolutional mode.
+
+        Args:
+          height: rows of the image, an int or a scalar int32 tensor.
+          width: columns of the image, likewise.
+
+        Returns:
+          Taps by name, from the input to the last layer. Taps of equal geometry
+          share their offset.
+        """
+        geometry = compose_tap(self.input_tap, 0, [], (height, width), self.options.tap_alignment)
+        taps = {self.input_tap: dataclasses.replace(geometry, channels=self.input_channels)}
+        windows: list[Window] = []
+        for stage in self.stages:
+            window = Window(stage.kernel, stage.stride)
+            # An odd window of stride 1 moves no center: the previous geometry
+            # holds, and its offset can be recognized as the same tensor.
+            if window.stride > 1 or window.kernel % 2 == 0:
+                windows.append(window)
+                geometry = compose_tap("", 0, windows, (height, width), self.options.tap_alignment)
+            if isinstance(stage, Conv):
+                taps[stage.name] = dataclasses.replace(
+                    geometry, name=stage.name, channels=stage.channels
+                )
+        return taps
+
+    def activations(
+        self, inputs: tf.Tensor, seeds: tf.Tensor | None, training: bool, convolutional: bool
+    ) -> dict[str, tf.Tensor]:
+        """Computes the named activations of mean-subtracted images.
+
+        Args:
+          inputs: float [B, H, W, input_channels] of the compute dtype.
+          seeds: int64 [B, 2], one stateless seed per example, or None.
+          training: whether dropout and batch statistics are on.
+          convolutional: as for `call`.
+
+        Returns:
+          As for `call`.
+
+        Raises:
+          ValueError: if the canonical mode gets images of another size.
+        """
+        activations = {self.input_tap: inputs}
+        current = inputs
+        for stage in self.stages:
+            padding = "SAME" if convolutional else stage.canonical_padding
+            if isinstance(stage, Pool):
+                current = _pool(current, stage, padding)
+            elif convolutional or not self._ends_before(stage, current):
+                current = self._convolve(current, stage, padding, seeds, training)
+                activations[stage.name] = current
+            else:
+                return {**activations, "top": current}
+        if not convolutional:
+            for name in self.dropouts:
+                activations[name] = tf.squeeze(activations[name], [1, 2])
+        return {**activations, "top": activations[self.last_tap]}
+
+    def _build_stage(self, stage: Conv, in_channels: int, seed: int) -> None:
+        """Creates a convolution's layers and variables."""
+        name, origin = stage.name, f"{self.name}/{stage.name}"
+        kernel_seed = derive_seed(seed, f"{origin}/kernel")
+        if self.options.use_batch_norm:
+            initializer = tf.keras.initializers.GlorotUniform(kernel_seed)
+            self.batch_norms[name] = ParameterFreeBatchNorm(
+                self.options.batch_norm_statistics,
+                self.options.synchronize_batch_norm,
+                name=f"{name}_batch_norm",
+            )
+            self.batch_norms[name].build([None, stage.channels])
+        else:
+            initializer = tf.keras.initializers.HeNormal(kernel_seed)
+        self.convolutions[name] = Convolution(
+            stage.channels, stage.kernel, stage.stride, stage.groups, initializer, name=name
+        )
+        self.convolutions[name].build([None, None, None, in_channels])
+        if stage.is_fully_connected:
+            self.dropouts[name] = StatelessDropout(
+                self.options.dropout_rate,
+                derive_seed(seed, f"{origin}/dropout"),
+                name=f"{name}_dropout",
+            )
+
+    def _convolve(
+        self,
+        current: tf.Tensor,
+        stage: Conv,
+        padding: str,
+        seeds: tf.Tensor | None,
+        training: bool,
+    ) -> tf.Tensor:
+        """Applies one convolution and what belongs to it."""
+        current = self.convolutions[stage.name](current, padding=padding)
+        if stage.name in self.batch_norms:
+            current = self.batch_norms[stage.name](current, training=training)
+        current = tf.nn.relu(current)
+        if stage.name in self.dropouts:
+            current = self.dropouts[stage.name](current, seeds=seeds, training=training)
+        return current
+
+    def _ends_before(self, stage: Conv, current: tf.Tensor) -> bool:
+        """Says whether the canonical mode ends because a map does not collapse."""
+        height, width = current.shape[1:3]
+        if not stage.is_fully_connected or height == width == stage.kernel:
+            return False
+        if not self.stops_early:
+            size = self.canonical_size
+            raise ValueError(
+                f"{self.name}: {stage.name} gets a {height}x{width} map; with "
+                f"convolutional=False images must be {size}x{size}"
+            )
+        return True
+
+
+def _scale_width(stage: Conv | Pool, multiplier: float) -> Conv | Pool:
+    """Scales a stage's channels to a multiple of 4, at least 4."""
+    if isinstance(stage, Pool):
+        return stage
+    return dataclasses.replace(stage, channels=max(4, 4 * round(stage.channels * multiplier / 4)))
+
+
+def _pool(current: tf.Tensor, stage: Pool, padding: str) -> tf.Tensor:
+    """Applies one max pool, after local response normalization if declared."""
+    if stage.use_lrn:
+        # alpha is per channel here; Caffe's 1e-4 is divided by its window of 5.
+        current = tf.nn.local_response_normalization(
+            current, depth_radius=2, bias=1.0, alpha=2e-5, beta=0.75
+        )
+    return tf.nn.max_pool2d(current, stage.kernel, stage.stride, padding)

@@ -1,0 +1,116 @@
+"""Building tasks, networks and colorizers from options, runs and exports."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfcolor.backbones import BACKBONES
+from tfcolor.backbones.base import Backbone
+from tfcolor.color.decoding import DecodingOptions
+from tfcolor.config.experiment import Experiment, load_experiment
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.data.options import open_readers
+from tfcolor.data.reading import ExampleReader
+from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.loading import GrayToColor, SavedColorizer, is_saved_model
+from tfcolor.models.network import Network
+from tfcolor.tasks import TASKS
+from tfcolor.tasks.base import Task
+from tfcolor.training.checkpoints import BEST_FOLDER, restore_newest
+
+CHECKPOINTS = ("best", "last")
+
+
+def build_task(experiment: Experiment, readers: Mapping[str, ExampleReader]) -> Task:
+    """Returns the task of an experiment.
+
+    Args:
+      experiment: its options.
+      readers: images by split; none for a task that is only to be built upon.
+
+    Returns:
+      A task that owns no variable.
+    """
+    return TASKS[experiment.run.task[0]](experiment.task, readers)
+
+
+def open_experiment_readers(experiment: Experiment) -> dict[str, ExampleReader]:
+    """Opens the images that an experiment learns from and measures on."""
+    return open_readers(experiment.data)
+
+
+def build_network(experiment: Experiment, task: Task) -> Network:
+    """Returns the network of an experiment with its initial weights.
+
+    Args:
+      experiment: backbone and seed.
+      task: gives the head.
+
+    Returns:
+      Backbone and head, with all their variables made.
+    """
+    seed = experiment.training.seed
+    backbone_class: Callable[..., Backbone] = BACKBONES[experiment.run.backbone]
+    backbone = backbone_class(experiment.backbone, input_channels=task.input_channels, seed=seed)
+    size = backbone.canonical_size
+    return Network(backbone, task.build_head(backbone.taps(size, size), seed))
+
+
+def load_network(run_dir: str | Path, checkpoint: str = "best") -> tuple[Network, dict[str, Any]]:
+    """Restores the network of a run.
+
+    Args:
+      run_dir: the run's folder.
+      checkpoint: "best" (by held-out loss) or "last".
+
+    Returns:
+      The network, and where it comes from: run, task, backbone and step.
+
+    Raises:
+      UserError: if the folder is not a run or has no whole checkpoint.
+    """
+    experiment = load_experiment(run_dir)
+    tf.keras.mixed_precision.set_global_policy(experiment.training.precision)
+    network = build_network(experiment, build_task(experiment, {}))
+    folder = Path(run_dir) / "checkpoints"
+    if checkpoint == "best" and (folder / BEST_FOLDER).is_dir():
+        folder = folder / BEST_FOLDER
+    step = restore_newest(tf.train.Checkpoint(network=network), folder)
+    if step is None:
+        raise UserError(f"{run_dir} has no checkpoint yet: train it first")
+    origin = {
+        "run": str(run_dir),
+        "task": ",".join(experiment.run.task),
+        "backbone": experiment.run.backbone,
+        "step": step,
+    }
+    return network, origin
+
+
+def load_colorizer(
+    model: str, checkpoint: str, decoding: DecodingOptions, size: SizeOptions
+) -> GrayToColor:
+    """Returns the colorizer that `--model` names.
+
+    Args:
+      model: a run's folder, or a SavedModel (or the folder of its versions).
+      checkpoint: for a run, "best" or "last".
+      decoding: for a run; an export has its own.
+      size: for a run; an export has its own.
+
+    Returns:
+      Anything that colors gray photographs.
+
+    Raises:
+      UserError: if there is neither at this path.
+    """
+    if not model:
+        raise UsageError("--model is not given: name a run's folder or a SavedModel")
+    if not Path(model).exists():
+        raise UserError(f"--model={model}: there is no such folder")
+    if is_saved_model(model):
+        return SavedColorizer(model)
+    network, _ = load_network(model, checkpoint)
+    return Colorizer(network, decoding, size)

@@ -1,0 +1,146 @@
+"""Everything that defines a training run, as options read from flags."""
+
+import dataclasses
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from tfcolor.backbones import BACKBONES
+from tfcolor.config.flags import define_options, differing_flags, read_options
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.options import option
+from tfcolor.data.options import DataOptions
+from tfcolor.tasks import TASKS
+from tfcolor.training.options import DistributionOptions, OptimizationOptions, TrainingOptions
+
+UNRECORDED = ("run_dir", "verbosity")
+"""Flags that say where a run goes and how it talks, not what it computes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What is trained, and where the run goes."""
+
+    run_dir: str = option("", "the run's folder; empty takes the next free one in runs/")
+    task: tuple[str, ...] = option(("colorization",), "what to learn", choices=tuple(TASKS))
+    backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
+
+
+TRAIN_OPTIONS: tuple[tuple[type, str], ...] = (
+    (RunOptions, ""),
+    *((task.Options, f"{name}_") for name, task in TASKS.items()),
+    (DataOptions, ""),
+    *((backbone.Options, f"{name}_") for name, backbone in BACKBONES.items()),
+    (OptimizationOptions, ""),
+    (TrainingOptions, ""),
+    (DistributionOptions, ""),
+)
+"""Options dataclasses of `train` with the prefix of their flags."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """The options of one training run.
+
+    Args:
+      run: task, backbone and folder.
+      task: options of the task.
+      data: images.
+      backbone: options of the backbone.
+      optimization: rates.
+      training: length, batch and records.
+      distribution: devices.
+    """
+
+    run: RunOptions
+    task: Any
+    data: DataOptions
+    backbone: Any
+    optimization: OptimizationOptions
+    training: TrainingOptions
+    distribution: DistributionOptions
+
+
+def read_experiment(flag_values: flags.FlagValues) -> Experiment:
+    """Returns the experiment that the parsed flags of `train` describe.
+
+    Args:
+      flag_values: with the flags of `TRAIN_OPTIONS`.
+
+    Returns:
+      Checked options.
+
+    Raises:
+      UsageError: if a value is not accepted.
+    """
+    run = read_options(RunOptions, "", flag_values)
+    if len(run.task) != 1:
+        raise UsageError(f"--task={','.join(run.task)}: expected exactly one task")
+    name = run.task[0]
+    return Experiment(
+        run=run,
+        task=read_options(TASKS[name].Options, f"{name}_", flag_values),
+        data=read_options(DataOptions, "", flag_values),
+        backbone=read_options(BACKBONES[run.backbone].Options, f"{run.backbone}_", flag_values),
+        optimization=read_options(OptimizationOptions, "", flag_values),
+        training=read_options(TrainingOptions, "", flag_values),
+        distribution=read_options(DistributionOptions, "", flag_values),
+    )
+
+
+def load_experiment(run_dir: str | os.PathLike[str]) -> Experiment:
+    """Returns the experiment that made a run.
+
+    Args:
+      run_dir: a run's folder.
+
+    Returns:
+      The options in its `flags.cfg`.
+
+    Raises:
+      UserError: if the folder is not a run.
+    """
+    path = Path(run_dir) / "flags.cfg"
+    if not path.is_file():
+        raise UserError(f"{run_dir} is not a run: it has no flags.cfg")
+    flag_values = flags.FlagValues()
+    for options_class, prefix in TRAIN_OPTIONS:
+        define_options(options_class, prefix, flag_values)
+    try:
+        flag_values(["", f"--flagfile={path}"])
+    except (flags.Error, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    return read_experiment(flag_values)
+
+
+def choose_run_dir(experiment: Experiment) -> Path:
+    """Returns the run's folder: the one given, or the next free one in runs/."""
+    if experiment.run.run_dir:
+        return Path(experiment.run.run_dir)
+    name = f"{'_'.join(experiment.run.task)}_{experiment.run.backbone}"
+    candidates = (Path("runs") / f"{name}_{number:03d}" for number in itertools.count(1))
+    return next(path for path in candidates if not path.exists())
+
+
+def check_same_flags(flagfile: Path, flag_values: flags.FlagValues) -> None:
+    """Raises UserError if a run was started with other flags.
+
+    Args:
+      flagfile: the run's `flags.cfg`; nothing is checked if it is missing.
+      flag_values: the parsed flags.
+
+    Raises:
+      UserError: naming every flag that differs and both values.
+    """
+    if not flagfile.exists():
+        return
+    differing = differing_flags(flagfile, flag_values, UNRECORDED)
+    if differing:
+        rows = "; ".join(f"--{name} was {old!r}, is {new!r}" for name, old, new in differing)
+        raise UserError(
+            f"{flagfile.parent} was started with other flags: {rows}. "
+            "Give the same flags to go on with it, or another --run_dir"
+        )

@@ -1,0 +1,81 @@
+"""A training run from its flags to its result."""
+
+from absl import flags
+
+from tfcolor.color.decoding import DecodingOptions
+from tfcolor.config.assembly import build_network, build_task, open_experiment_readers
+from tfcolor.config.experiment import (
+    UNRECORDED,
+    Experiment,
+    check_same_flags,
+    choose_run_dir,
+    read_experiment,
+)
+from tfcolor.config.flags import resolved_flags, write_flagfile
+from tfcolor.core.files import write_text
+from tfcolor.core.progress import say
+from tfcolor.data.reading import ExampleReader
+from tfcolor.evaluation.preview import Preview
+from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.models.network import Network
+from tfcolor.training.distribution import build_strategy, configure_runtime, is_chief
+from tfcolor.training.loop import Evaluator, Run, Trainer
+from tfcolor.training.run_directory import RunDirectory
+from tfcolor.training.signals import listen_for_stop
+
+
+def run_training(flag_values: flags.FlagValues) -> None:
+    """Trains what the flags describe and leaves a run directory.
+
+    Args:
+      flag_values: with the flags of `TRAIN_OPTIONS`.
+
+    Raises:
+      UserError: if something the flags name cannot be used.
+      StoppedError: after a signal, once everything is saved.
+    """
+    experiment = read_experiment(flag_values)
+    readers = open_experiment_readers(experiment)
+    for reader in readers.values():
+        reader.read(0)  # refuses images of which none can be read, before anything is written
+    path = choose_run_dir(experiment)
+    check_same_flags(path / "flags.cfg", flag_values)
+    configure_runtime(experiment.training, experiment.distribution)
+    strategy = build_strategy(experiment.distribution)
+    task = build_task(experiment, readers)
+    with strategy.scope():
+        network = build_network(experiment, task)
+    directory = RunDirectory(path)
+    if is_chief(strategy):
+        write_flagfile(directory.flagfile, flag_values, UNRECORDED)
+        directory.record_start(strategy, experiment.training.seed)
+    say(f"run directory {path}; watch it with: tensorboard --logdir={directory.events}")
+    run = Run(
+        task=task,
+        network=network,
+        strategy=strategy,
+        training=experiment.training,
+        optimization=experiment.optimization,
+        directory=directory,
+        flags=resolved_flags(flag_values, UNRECORDED),
+        evaluators=_previews(experiment, network, readers),
+    )
+    with listen_for_stop() as request:
+        result = Trainer(run, request).train()
+    unreadable = {
+        name: reason for reader in readers.values() for name, reason in reader.unreadable.items()
+    }
+    if unreadable:
+        lines = "".join(f"{name}: {reason}\n" for name, reason in sorted(unreadable.items()))
+        write_text(directory.unreadable_log, lines)
+        say(f"{len(unreadable)} images could not be read; see {directory.unreadable_log}")
+    say(f"done: {result['steps']} steps, best held-out loss {result['best_loss']:.4f}")
+
+
+def _previews(
+    experiment: Experiment, network: Network, readers: dict[str, ExampleReader]
+) -> list[Evaluator]:
+    """Returns what makes pictures for TensorBoard, if there are held-out photographs."""
+    if "heldout" not in readers or experiment.run.task != ("colorization",):
+        return []
+    return [Preview(Colorizer(network, DecodingOptions(), SizeOptions()), readers["heldout"])]

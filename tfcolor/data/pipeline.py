@@ -1,0 +1,175 @@
+"""The one input pipeline: a pure function of the seed and the example index."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from tfcolor.core.seeds import derive_seed
+from tfcolor.data.reading import ExampleReader
+
+Tensors: TypeAlias = dict[str, tf.Tensor]
+Example: TypeAlias = tuple[Tensors, Tensors]
+ExampleMaker: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Example]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchPlan:
+    """Which examples of the endless sequence a pipeline yields.
+
+    Example `batch * batch_size + slot` of the sequence is the same whoever
+    computes it, so a resumed run only names its next batch, and replicas or
+    workers only name their slots.
+
+    Args:
+      batch_size: examples in a global batch, over all replicas and workers.
+      seed: the run's seed.
+      first_batch: the batch to begin with.
+      num_batches: global batches to yield; None never ends.
+      shards: (begin, end) slots of each global batch, one pair per local
+        replica; each becomes one batch, in turn. Empty for the whole batch.
+
+    Raises:
+      ValueError: if a number is out of range.
+    """
+
+    batch_size: int
+    seed: int
+    first_batch: int = 0
+    num_batches: int | None = None
+    shards: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Fills in and checks the shards."""
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size}: expected at least 1")
+        if self.first_batch < 0 or (self.num_batches is not None and self.num_batches < 0):
+            raise ValueError(
+                f"first_batch={self.first_batch}, num_batches={self.num_batches}: "
+                "expected at least 0"
+            )
+        if not self.shards:
+            object.__setattr__(self, "shards", ((0, self.batch_size),))
+        for begin, end in self.shards:
+            if not 0 <= begin < end <= self.batch_size:
+                raise ValueError(
+                    f"shard ({begin}, {end}): expected 0 <= begin < end <= {self.batch_size}"
+                )
+
+    @property
+    def slots(self) -> list[int]:
+        """Returns the slots of a global batch in the order they are yielded."""
+        return [slot for begin, end in self.shards for slot in range(begin, end)]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Returns the number of slots of each shard."""
+        return [end - begin for begin, end in self.shards]
+
+
+def build_dataset(
+    reader: ExampleReader, make_example: ExampleMaker, plan: BatchPlan, *, shuffle: bool = True
+) -> tf.data.Dataset:
+    """Builds the pipeline that yields the planned batches.
+
+    Args:
+      reader: the images.
+      make_example: from an image, uint8 [H, W, 3], and its seed, int64 [2], to
+        (inputs, targets), two dicts of tensors whose shapes do not vary.
+      plan: which examples to yield.
+      shuffle: whether each epoch goes through the images in its own order.
+
+    Returns:
+      Yields (inputs, targets) with a leading axis B: one pair per shard of each
+      global batch, in turn. `inputs["seed"]` is the examples' seeds, int64
+      [B, 2].
+
+    Raises:
+      UserError: if no image of the reader can be read. Raised here, before
+        tf.data could wrap it.
+    """
+    reader.read(0)
+    slots = tf.constant(plan.slots, tf.int64)
+
+    def make_planned(step: tf.Tensor) -> Example:
+        batch, place = step // len(plan.slots), step % len(plan.slots)
+        index = batch * plan.batch_size + tf.gather(slots, place)
+        position = example_position(index, reader.num_examples, plan.seed, shuffle=shuffle)
+        seed = tf.stack([tf.constant(plan.seed, tf.int64), index])
+        inputs, targets = make_example(_read_image(reader, position), seed)
+        return {**inputs, "seed": seed}, targets
+
+    steps = tf.data.Dataset.counter(plan.first_batch * len(plan.slots))
+    if plan.num_batches is not None:
+        steps = steps.take(plan.num_batches * len(plan.slots))
+    examples = steps.map(make_planned, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    batches = examples.batch(len(plan.slots), drop_remainder=True)
+    shards = batches.flat_map(lambda *batch: _split(batch, plan.sizes))
+    return shards.prefetch(tf.data.AUTOTUNE).with_options(_exact_options())
+
+
+def example_position(
+    index: tf.Tensor, num_examples: int, seed: int, *, shuffle: bool = True
+) -> tf.Tensor:
+    """Returns which image an example of the endless sequence shows.
+
+    Args:
+      index: int64 [], the number of the example, from 0.
+      num_examples: N, the number of images.
+      seed: the run's seed.
+      shuffle: whether each epoch of N examples is a permutation of its own.
+
+    Returns:
+      int64 [] in [0, N).
+
+    Example:
+      >>> order = [example_position(tf.constant(i, tf.int64), 3, seed=0) for i in range(3)]
+      >>> sorted(int(position) for position in order)
+      [0, 1, 2]
+    """
+    place = index % num_examples
+    if not shuffle:
+        return place
+    epoch_seed = tf.stack(
+        [tf.constant(derive_seed(seed, "epoch order"), tf.int64), index // num_examples]
+    )
+    last = tf.constant(num_examples - 1, tf.int64)
+    return tf.random.experimental.index_shuffle(place, epoch_seed, last)
+
+
+def _read_image(reader: ExampleReader, position: tf.Tensor) -> tf.Tensor:
+    """Returns the image at a position, uint8 [H, W, 3], inside a graph."""
+    # Declared stateless, which it is for the caller: with op determinism on,
+    # tf.data would otherwise run the whole map one element at a time.
+    image = tf.numpy_function(
+        lambda number: reader.read(int(number))[0], [position], tf.uint8, stateful=False
+    )
+    image.set_shape([None, None, 3])
+    return image
+
+
+def _split(batch: Example, sizes: list[int]) -> tf.data.Dataset:
+    """Yields consecutive slices of a local batch, one per shard."""
+    ends = tf.cumsum(tf.constant(sizes, tf.int64))
+    is_even = len(set(sizes)) == 1
+
+    def slice_shard(shard: tf.Tensor) -> Example:
+        begin = ends[shard] - tf.gather(tf.constant(sizes, tf.int64), shard)
+
+        def slice_tensor(tensor: tf.Tensor) -> tf.Tensor:
+            part = tensor[begin : ends[shard]]
+            part.set_shape([sizes[0] if is_even else None, *tensor.shape[1:]])
+            return part
+
+        return tf.nest.map_structure(slice_tensor, batch)
+
+    return tf.data.Dataset.range(len(sizes)).map(slice_shard)
+
+
+def _exact_options() -> tf.data.Options:
+    """Keeps tf.data from reordering, or from sharding what already is."""
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options

@@ -1,0 +1,124 @@
+"""Random views of an image and random locations, from stateless seeds."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfcolor.core.errors import UsageError
+from tfcolor.core.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewOptions:
+    """How a training view is cut from a photograph.
+
+    References:
+      Larsson. Discovery of Visual Semantics by Unsupervised and
+      Self-Supervised Representation Learning. 2017 (training recipe of
+      chapter 3).
+    """
+
+    crop_size: int = option(352, "Side of the square training view, in pixels.", minimum=1)
+    min_side: int = option(
+        352, "Smallest random length of the shorter side before cropping, in pixels.", minimum=1
+    )
+    max_side: int = option(
+        600, "Largest random length of the shorter side before cropping, in pixels.", minimum=1
+    )
+    use_mirror: bool = option(True, "Mirror half of the views left to right.")
+
+    def __post_init__(self) -> None:
+        """Raises UsageError unless crop_size <= min_side <= max_side."""
+        if not self.crop_size <= self.min_side <= self.max_side:
+            raise UsageError(
+                f"crop_size={self.crop_size}, min_side={self.min_side}, max_side={self.max_side}: "
+                "expected crop_size <= min_side <= max_side"
+            )
+
+
+def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.Tensor:
+    """Returns a randomly scaled, cropped and mirrored square of a photograph.
+
+    The shorter side is rescaled to a uniform integer in [min_side, max_side]
+    and a uniformly placed square is cut out. Both happen in one operation that
+    computes no pixel outside of the square; it equals `tf.image.resize` with
+    antialiasing, then cropping, to float32 rounding.
+
+    Args:
+      image: uint8 [H, W, 3].
+      seed: int64 [2]; the same seed gives the same view.
+      options: the sizes, in pixels.
+
+    Returns:
+      float32 [S, S, 3] in [0, 1], where S is `options.crop_size`.
+    """
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
+    size = tf.shape(image)[:2]
+    side = _uniform_integer(seeds[0], options.min_side, options.max_side)
+    scaled = rescaled_size(size, side)
+    slack = scaled - options.crop_size
+    corner = tf.stack(
+        [_uniform_integer(seeds[1], 0, slack[0]), _uniform_integer(seeds[2], 0, slack[1])]
+    )
+    view = tf.raw_ops.ScaleAndTranslate(
+        images=image[tf.newaxis],
+        size=[options.crop_size, options.crop_size],
+        scale=tf.cast(scaled, tf.float32) / tf.cast(size, tf.float32),
+        translation=-tf.cast(corner, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    if options.use_mirror:
+        is_mirrored = tf.equal(_uniform_integer(seeds[3], 0, 1), 1)
+        view = tf.where(is_mirrored, view[:, ::-1], view)
+    # The kernel's weights add up to 1 only to rounding.
+    return tf.clip_by_value(view / 255.0, 0.0, 1.0)
+
+
+def rescaled_size(size: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Returns the size of an image after its shorter side became `side`.
+
+    Args:
+      size: int32 [2], (height, width) in pixels.
+      side: int32 [], the new length of the shorter side in pixels.
+
+    Returns:
+      int32 [2], (height, width) in pixels, the longer side rounded.
+
+    Example:
+      >>> rescaled_size(tf.constant([200, 100]), tf.constant(33)).numpy()
+      array([66, 33], dtype=int32)
+    """
+    # In int64: height * side passes int32 for panoramas.
+    shorter = tf.cast(tf.reduce_min(size), tf.int64)
+    product = tf.cast(size, tf.int64) * tf.cast(side, tf.int64)
+    return tf.cast((2 * product + shorter) // (2 * shorter), tf.int32)
+
+
+def random_locations(seed: tf.Tensor, num_locations: int, size: int, edge: int) -> tf.Tensor:
+    """Returns random pixels of a square view, uniform and with replacement.
+
+    Args:
+      seed: int64 [2]; the same seed gives the same locations.
+      num_locations: L, how many.
+      size: side of the view in pixels.
+      edge: pixels left out along each border.
+
+    Returns:
+      float32 [L, 2], (row, column) in input pixels; integers in
+      [edge, size - edge).
+
+    Raises:
+      ValueError: if the borders leave nothing.
+    """
+    if edge < 0 or size <= 2 * edge:
+        raise ValueError(f"edge={edge}: expected at least 0 and less than half of size={size}")
+    locations = tf.random.stateless_uniform(
+        [num_locations, 2], seed, minval=edge, maxval=size - edge, dtype=tf.int32
+    )
+    return tf.cast(locations, tf.float32)
+
+
+def _uniform_integer(seed: tf.Tensor, low: tf.Tensor | int, high: tf.Tensor | int) -> tf.Tensor:
+    """Returns a uniform int32 scalar in [low, high]."""
+    return tf.random.stateless_uniform([], seed, minval=low, maxval=high + 1, dtype=tf.int32)

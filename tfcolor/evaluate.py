@@ -1,0 +1,38 @@
+"""Measures a trained network, or a baseline, by a protocol.
+
+Examples:
+  tfcolor evaluate --protocol=colorization --model=runs/first --images=photos
+  tfcolor evaluate --model=saved_model --images=photos --output_json=result.json
+  tfcolor evaluate --baseline=gray --images=builtin:photos
+"""
+
+import sys
+
+from absl import flags
+
+from tfcolor.config.command import Command, run_command
+from tfcolor.config.evaluation import EVALUATE_OPTIONS, run_evaluation
+from tfcolor.core.files import check_writable, format_json, write_json
+
+
+def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
+    """Evaluates as the flags say."""
+    del arguments
+    if flag_values.output_json:
+        check_writable(flag_values.output_json)
+    figures = run_evaluation(flag_values)
+    sys.stdout.write(format_json(figures))
+    if flag_values.output_json:
+        write_json(flag_values.output_json, figures)
+
+
+COMMAND = Command("evaluate", __doc__, EVALUATE_OPTIONS, main)
+
+
+def run() -> None:
+    """Runs the command."""
+    run_command(COMMAND)
+
+
+if __name__ == "__main__":
+    run()

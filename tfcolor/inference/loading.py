@@ -1,0 +1,117 @@
+"""Colorizers behind one face: a network in this process, or a SavedModel."""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.core.errors import UserError
+from tfcolor.core.taps import Tap
+from tfcolor.inference.colorizer import SizeOptions
+
+METADATA_FILE = "metadata.json"
+
+
+class GrayToColor(Protocol):
+    """Anything that colors a batch of gray photographs.
+
+    Attributes:
+      size: limits of the network's input.
+      grid: where the cells of `histograms` lie.
+    """
+
+    size: SizeOptions
+    grid: Tap
+
+    def colorize(self, gray: Any) -> dict[str, tf.Tensor]:
+        """Colors float32 [B, H, W, 1] in [0, 1]; see `Colorizer.colorize`."""
+
+    def histograms(self, gray: Any) -> dict[str, tf.Tensor]:
+        """Predicts float32 [B, h, w, K] maps; see `Colorizer.histograms`."""
+
+
+class SavedColorizer:
+    """A colorizer that was exported as a SavedModel.
+
+    Args:
+      path: a version's folder, or the folder of all versions, of which the
+        largest is taken as TensorFlow Serving would.
+
+    Raises:
+      UserError: if there is no SavedModel or it lacks the signature.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        folder = latest_version(Path(path))
+        try:
+            self._model = tf.saved_model.load(str(folder))
+        except (OSError, tf.errors.OpError, ValueError) as error:
+            raise UserError(f"cannot load the SavedModel {folder}: {error}") from error
+        missing = {"colorize", "histograms"} - set(self._model.signatures)
+        if missing:
+            known = ", ".join(self._model.signatures) or "none"
+            raise UserError(f"{folder} lacks the signatures {sorted(missing)}; it has {known}")
+        metadata = read_metadata(folder)
+        self.size = SizeOptions(**metadata["size"])
+        self.grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+
+    def colorize(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Colors a batch of photographs of one size.
+
+        Args:
+          gray: float32 [B, H, W, 1], lightness in [0, 1].
+
+        Returns:
+          `rgb` float32 [B, H, W, 3] and `uncertainty` float32 [B, H, W], both
+          in [0, 1].
+        """
+        return self._call("colorize", gray)
+
+    def histograms(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Predicts the histograms of a batch at the photographs' own size.
+
+        Args:
+          gray: float32 [B, H, W, 1], lightness in [0, 1].
+
+        Returns:
+          `hue` and `chroma`, float32 [B, h, w, K], on `grid`.
+        """
+        return self._call("histograms", gray)
+
+    def _call(self, signature: str, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Runs a signature on float32 [B, H, W, 1]."""
+        return self._model.signatures[signature](gray=tf.convert_to_tensor(gray, tf.float32))
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Returns the metadata that `export` put into a SavedModel.
+
+    Args:
+      folder: one version.
+
+    Returns:
+      The content of `assets/metadata.json`.
+
+    Raises:
+      UserError: if it is missing or broken: not an export of tfcolor.
+    """
+    path = folder / "assets" / METADATA_FILE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} is not an export of tfcolor: cannot read {path}") from error
+
+
+def is_saved_model(path: str | Path) -> bool:
+    """Returns whether a path is a SavedModel or a folder of its versions."""
+    return (latest_version(Path(path)) / "saved_model.pb").exists()
+
+
+def latest_version(folder: Path) -> Path:
+    """Returns the largest numbered folder in `folder`, or `folder` itself."""
+    if not folder.is_dir():
+        return folder
+    versions = [entry for entry in folder.iterdir() if entry.name.isdigit() and entry.is_dir()]
+    return max(versions, key=lambda entry: int(entry.name), default=folder)

@@ -1,0 +1,197 @@
+"""Photograph files in, colored photograph files out."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfcolor.color.lightness import quantize_rgb
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.files import atomic_path
+from tfcolor.data.images import IMAGE_SUFFIXES, Photograph
+from tfcolor.inference.loading import GrayToColor
+
+OUTPUT_SUFFIXES = (".png", ".tif", ".tiff")
+"""Lossless formats: others would not keep the lightness."""
+
+COLORIZED_MARK = "_colorized"
+
+
+@dataclasses.dataclass(frozen=True)
+class ColoredPhotograph:
+    """A colored photograph beside what it was made from.
+
+    Args:
+      gray: float32 [H, W], lightness in [0, 1].
+      rgb: uint8 [H, W, 3].
+      uncertainty: float32 [H, W] in [0, 1].
+      alpha: uint8 [H, W], or None for an opaque photograph.
+    """
+
+    gray: np.ndarray
+    rgb: np.ndarray
+    uncertainty: np.ndarray
+    alpha: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One photograph to color.
+
+    Args:
+      source: the file to read.
+      target: the file to write.
+    """
+
+    source: Path
+    target: Path
+
+
+def color_photograph(colorizer: GrayToColor, photograph: Photograph) -> ColoredPhotograph:
+    """Colors one photograph at its own size.
+
+    Args:
+      colorizer: a network or a SavedModel.
+      photograph: gray or color; only its lightness is used.
+
+    Returns:
+      The colors, whose mean over the channels is the photograph's lightness to
+      within 1/6 of a step of 1/255.
+    """
+    gray = photograph.rgb.mean(axis=-1, dtype=np.float32)
+    outputs = colorizer.colorize(tf.constant(gray[None, ..., None]))
+    alpha = photograph.alpha
+    return ColoredPhotograph(
+        gray=gray,
+        rgb=quantize_rgb(outputs["rgb"][0]).numpy(),
+        uncertainty=outputs["uncertainty"][0].numpy(),
+        alpha=None if alpha is None else np.round(255 * alpha).astype(np.uint8),
+    )
+
+
+def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -> None:
+    """Writes a colored photograph, atomically.
+
+    Args:
+      colored: what to write; alpha is kept.
+      path: the file; its suffix says the format.
+
+    Raises:
+      UserError: if the suffix is not that of a lossless format or the file
+        cannot be written.
+    """
+    target = Path(path)
+    check_output_suffix(target)
+    pixels = colored.rgb
+    if colored.alpha is not None:
+        pixels = np.concatenate([pixels, colored.alpha[..., None]], axis=-1)
+    with atomic_path(target) as temporary:
+        try:
+            Image.fromarray(pixels).save(temporary)
+        except OSError as error:
+            raise UserError(f"cannot write {target}: {error}") from error
+
+
+def check_output_suffix(path: Path) -> None:
+    """Raises UserError unless a path ends as a lossless image does."""
+    if path.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise UserError(
+            f"cannot write {path}: expected a name that ends in {', '.join(OUTPUT_SUFFIXES)} "
+            "(lossless, so that the lightness stays as it was)"
+        )
+
+
+def collect_jobs(inputs: Iterable[str], output: str | None) -> list[Job]:
+    """Finds the photographs that the user named and decides where each goes.
+
+    Args:
+      inputs: files, folders (searched recursively) and globs.
+      output: a folder, which mirrors the tree of every given folder; a file
+        name for a single photograph; or None for a file beside each original.
+
+    Returns:
+      One job per photograph, sorted by source within each input; a photograph
+      named twice is colored once. What an earlier call wrote beside the
+      originals, or to an `output` inside of a given folder, is passed over.
+
+    Raises:
+      UserError: if an input does not exist or holds no photograph, several
+        photographs would go to the one file `output`, or a result would
+        replace an original.
+    """
+    pairs = (pair for text in inputs for pair in _find(text) if not _is_result(*pair, output))
+    found = list({source.resolve(): (source, root) for source, root in pairs}.values())
+    if not found:
+        raise UsageError("no photographs given: name files, folders or globs")
+    if output is not None and Path(output).suffix and not Path(output).is_dir():
+        if len(found) > 1:
+            raise UserError(f"--output={output} is one file but there are {len(found)} photographs")
+        check_output_suffix(Path(output))
+        return _without_replacing_originals([Job(found[0][0], Path(output))])
+    jobs: dict[Path, Job] = {}
+    for source, root in found:
+        target = next(path for path in _targets(source, root, output) if path not in jobs)
+        jobs[target] = Job(source, target)
+    return _without_replacing_originals(list(jobs.values()))
+
+
+def _targets(source: Path, root: Path, output: str | None) -> Iterator[Path]:
+    """Yields where the colored `source` may go, the first choice first."""
+    folder, mark = source.parent, COLORIZED_MARK
+    if output is not None:
+        folder, mark = Path(output) / source.parent.relative_to(root), ""
+    numbered = (f"{source.name}_{number}" for number in itertools.count(2))
+    for stem in itertools.chain((source.stem, source.name), numbered):
+        yield folder / f"{stem}{mark}.png"
+
+
+def _is_result(source: Path, root: Path, output: str | None) -> bool:
+    """Says whether a file lies in an output folder inside of the input folder."""
+    if output is None:
+        return False
+    folder = Path(output).resolve()
+    return root.resolve() in folder.parents and folder in source.resolve().parents
+
+
+def _without_replacing_originals(jobs: list[Job]) -> list[Job]:
+    """Returns the jobs, or raises UserError if one would write over an original."""
+    originals = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        if job.target.resolve() in originals:
+            raise UserError(f"{job.target} is an original; choose another --output")
+    return jobs
+
+
+def _find(text: str) -> list[tuple[Path, Path]]:
+    """Returns (file, folder that its output path is relative to) of one input."""
+    path = Path(text)
+    if path.is_dir():
+        sources = sorted(entry for entry in path.rglob("*") if _is_photograph(entry, path))
+        if not sources:
+            known = " ".join(sorted(IMAGE_SUFFIXES))
+            raise UserError(f"no photographs in the folder {text}; looked for {known}")
+        return [(source, path) for source in sources]
+    if path.exists():
+        return [(path, path.parent)]
+    if any(mark in text for mark in "*?["):
+        anchor = Path(path.anchor) if path.is_absolute() else Path()
+        pattern = str(path.relative_to(anchor))
+        sources = sorted(
+            found for found in anchor.glob(pattern) if _is_photograph(found, found.parent)
+        )
+        if sources:
+            return [(source, source.parent) for source in sources]
+        raise UserError(f"no photographs match {text}")
+    raise UserError(f"there is no file or folder {text}")
+
+
+def _is_photograph(path: Path, root: Path) -> bool:
+    """Says whether a file found below `root` should be colored."""
+    is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+    is_image = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return is_image and not is_hidden and not path.stem.endswith(COLORIZED_MARK)

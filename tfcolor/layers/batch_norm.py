@@ -1,0 +1,124 @@
+"""Batch normalization without trainable scale and shift."""
+
+import tensorflow as tf
+
+EPSILON = 1e-5
+FINAL_MOMENTUM = 0.999
+RAMP_STEPS = 1000
+
+
+class ParameterFreeBatchNorm(tf.keras.layers.Layer):
+    """Normalizes each channel to mean 0 and variance 1, in float32.
+
+    The moving statistics follow `m <- a m + (1 - a) batch`, where `a` grows
+    linearly from 0 to 0.999 over the first 1000 updates, so that the first
+    update copies the batch. Variances are biased.
+
+    Args:
+      statistics: "batch" normalizes with the batch's statistics in training;
+        "moving" with the moving ones, after their update and without gradient
+        through them. Outside training it is always the moving ones.
+      synchronize: whether the batch's statistics are those of the examples of
+        all replicas together.
+      name: name of the layer.
+
+    Raises:
+      ValueError: if `statistics` is neither "batch" nor "moving".
+
+    References:
+      Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
+      Representation Learning. 2017 (batch normalization without re-scaling).
+    """
+
+    def __init__(
+        self,
+        statistics: str = "batch",
+        synchronize: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name, dtype="float32", autocast=False)
+        if statistics not in ("batch", "moving"):
+            raise ValueError(f"statistics={statistics!r}; expected 'batch' or 'moving'")
+        self.statistics = statistics
+        self.synchronize = synchronize
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Creates the moving statistics and the counter of their updates.
+
+        Args:
+          input_shape: [..., C].
+        """
+        channels = tf.TensorShape(input_shape)[-1]
+        self.moving_mean = self._add_statistic("moving_mean", [channels], "zeros")
+        self.moving_variance = self._add_statistic("moving_variance", [channels], "ones")
+        self.num_updates = self.add_weight(
+            name="num_updates",
+            shape=[],
+            dtype=tf.int64,
+            initializer="zeros",
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Normalizes over every axis but the last.
+
+        Args:
+          inputs: float [..., C].
+          training: whether to update the moving statistics, and to normalize as
+            `statistics` says.
+
+        Returns:
+          [..., C] of the dtype of `inputs`.
+        """
+        values = tf.cast(inputs, tf.float32)
+        mean, variance = self.moving_mean, self.moving_variance
+        if training:
+            mean, variance = self._batch_moments(values)
+            updated = self._update(tf.stop_gradient(mean), tf.stop_gradient(variance))
+            if self.statistics == "moving":
+                mean, variance = updated
+        scale = tf.math.rsqrt(variance + EPSILON)
+        return tf.cast((values - mean) * scale, inputs.dtype)
+
+    def _add_statistic(self, name: str, shape: list[int], initializer: str) -> tf.Variable:
+        """Adds a variable that each replica updates and a reader averages."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=tf.float32,
+            initializer=initializer,
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.MEAN,
+        )
+
+    def _batch_moments(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the float32 [C] mean and biased variance of [..., C] values."""
+        axes = list(range(values.shape.rank - 1))
+        if not self.synchronize:
+            return tf.nn.moments(values, axes)
+        # The mean is shared before squares are taken: E[x^2] - E[x]^2 would lose
+        # the variance of a channel whose mean is large. Sums and counts, since
+        # replicas may hold different numbers of examples.
+        count = self._replica_sum(tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float32))
+        mean = self._replica_sum(tf.reduce_sum(values, axes)) / count
+        squares = tf.reduce_sum(tf.math.squared_difference(values, mean), axes)
+        return mean, self._replica_sum(squares) / count
+
+    def _replica_sum(self, value: tf.Tensor) -> tf.Tensor:
+        """Adds a tensor over all replicas, differentiably."""
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+    def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Updates the moving statistics and returns their new values."""
+        ramp = tf.cast(tf.minimum(self.num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
+        momentum = FINAL_MOMENTUM * ramp
+        new_mean = momentum * self.moving_mean + (1 - momentum) * mean
+        new_variance = momentum * self.moving_variance + (1 - momentum) * variance
+        self.moving_mean.assign(new_mean)
+        self.moving_variance.assign(new_variance)
+        self.num_updates.assign_add(1)
+        return new_mean, new_variance

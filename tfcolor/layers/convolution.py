@@ -1,0 +1,76 @@
+"""Convolution whose padding is chosen at each call."""
+
+import tensorflow as tf
+
+
+class Convolution(tf.keras.layers.Conv2D):
+    """A 2-D convolution with one set of variables for both paddings.
+
+    Groups are convolved one by one. Keras would compile them with XLA, once for
+    every input size, and a grouped `tf.nn.conv2d` fails on CPU once the graph
+    optimizer has fused the bias into it, and in bfloat16 gradients.
+
+    Args:
+      filters: number of output channels.
+      kernel_size: cells along each side of the kernel.
+      strides: cells between two positions.
+      groups: groups of channels; the kernel is [k, k, in / groups, filters].
+      kernel_initializer: how the kernel starts; the bias starts at zero.
+      name: name of the layer.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        groups: int = 1,
+        kernel_initializer: str | tf.keras.initializers.Initializer = "glorot_uniform",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding="same",
+            groups=groups,
+            kernel_initializer=kernel_initializer,
+            name=name,
+        )
+
+    def convolution_op(
+        self, inputs: tf.Tensor, kernel: tf.Tensor, padding: str = "SAME"
+    ) -> tf.Tensor:
+        """Convolves with a kernel, without the bias.
+
+        Args:
+          inputs: float [B, H, W, C].
+          kernel: float [k, k, C / groups, filters].
+          padding: "SAME" or "VALID".
+
+        Returns:
+          float [B, h, w, filters].
+        """
+        if self.groups == 1:
+            return tf.nn.conv2d(inputs, kernel, self.strides, padding)
+        parts = zip(
+            tf.split(inputs, self.groups, axis=-1),
+            tf.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        return tf.concat(
+            [tf.nn.conv2d(part, group, self.strides, padding) for part, group in parts], axis=-1
+        )
+
+    def call(self, inputs: tf.Tensor, padding: str = "SAME") -> tf.Tensor:
+        """Convolves and adds the bias.
+
+        Args:
+          inputs: float [B, H, W, C].
+          padding: "SAME" or "VALID".
+
+        Returns:
+          float [B, h, w, filters]; H and W divided by the stride and rounded up
+          for "SAME".
+        """
+        return tf.nn.bias_add(self.convolution_op(inputs, self.kernel, padding), self.bias)

@@ -1,0 +1,137 @@
+"""The linear layer on hypercolumns, at sparse locations or on a grid."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.core.taps import Scalar, Tap
+from tfcolor.ops.dense_sampling import resize_features
+from tfcolor.ops.sparse_hypercolumn import sparse_hypercolumn
+
+KERNEL_STDDEV = 1e-4
+
+
+class HypercolumnProjection(tf.keras.layers.Layer):
+    """Projects the joined channels of several taps: `columns @ kernel + bias`.
+
+    Sampling and projecting are both linear, so their order is free. Sparse
+    locations are sampled first. On a grid a coarse tap is projected at its own
+    resolution, which never builds the map of all channels; both agree to
+    float32 rounding.
+
+    Args:
+      channels: features of each tap by name; their order is that of the
+        kernel's rows.
+      units: number of outputs.
+      seed: of the kernel, normal with standard deviation 1e-4.
+      name: name of the layer.
+
+    Raises:
+      ValueError: if there is no tap.
+
+    References:
+      Larsson, Maire, Shakhnarovich. Learning Representations for Automatic
+      Colorization. ECCV 2016 (sparse training, dense inference).
+    """
+
+    def __init__(
+        self, channels: Mapping[str, int], units: int, seed: int, name: str | None = None
+    ) -> None:
+        super().__init__(name=name, autocast=False)
+        if not channels:
+            raise ValueError("got no taps; a hypercolumn needs at least one")
+        self.tap_names = tuple(channels)
+        self.tap_channels = tuple(channels.values())
+        self.units = units
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=[sum(self.tap_channels), units],
+            initializer=tf.keras.initializers.RandomNormal(stddev=KERNEL_STDDEV, seed=seed),
+        )
+        self.bias = self.add_weight(name="bias", shape=[units], initializer="zeros")
+
+    def sparse(
+        self, features: Mapping[str, tf.Tensor], locations: tf.Tensor, taps: Mapping[str, Tap]
+    ) -> tf.Tensor:
+        """Projects the hypercolumns at sparse locations.
+
+        Args:
+          features: float [B, H, W, C] maps by tap name; others are ignored.
+          locations: float32 [B, L, 2], (row, column) in input pixels.
+          taps: geometry of each map.
+
+        Returns:
+          [B, L, units] of the layer's compute dtype.
+        """
+        columns = sparse_hypercolumn(
+            [features[name] for name in self.tap_names],
+            locations,
+            [taps[name] for name in self.tap_names],
+        )
+        return self._project(columns, self.kernel) + self._cast(self.bias)
+
+    def dense(
+        self,
+        features: Mapping[str, tf.Tensor],
+        taps: Mapping[str, Tap],
+        grid: Tap,
+        size: tuple[Scalar, Scalar],
+    ) -> tf.Tensor:
+        """Projects the hypercolumns at the center of every cell of a grid.
+
+        Args:
+          features: float [B, H, W, C] maps by tap name; others are ignored.
+          taps: geometry of each map.
+          grid: where to evaluate; only its stride and offset are read.
+          size: (rows, columns) of the grid: ints or scalar int32 tensors.
+
+        Returns:
+          [B, rows, columns, units] of the layer's compute dtype, equal to
+          `sparse` at the grid's centers.
+        """
+        kernels = tf.split(self._cast(self.kernel), self.tap_channels)
+        total = self._cast(self.bias)
+        for tap, members in _group_by_geometry(self.tap_names, taps, grid):
+            maps = [features[self.tap_names[index]] for index in members]
+            kernel = tf.concat([kernels[index] for index in members], axis=0)
+            if tap is not None:
+                joined = self._project(tf.concat(maps, axis=-1), kernel)
+                total = total + resize_features(joined, tap, grid, size)
+                continue
+            sampled = [
+                resize_features(single, taps[self.tap_names[index]], grid, size)
+                for index, single in zip(members, maps, strict=True)
+            ]
+            total = total + self._project(tf.concat(sampled, axis=-1), kernel)
+        return total
+
+    def _project(self, columns: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Multiplies [..., C] by [C, units] in the compute dtype."""
+        return tf.tensordot(self._cast(columns), self._cast(kernel), axes=1)
+
+    def _cast(self, value: tf.Tensor) -> tf.Tensor:
+        """Casts to the compute dtype; `sparse` and `dense` bypass autocasting."""
+        return tf.cast(value, self.compute_dtype)
+
+
+def _group_by_geometry(
+    names: tuple[str, ...], taps: Mapping[str, Tap], grid: Tap
+) -> list[tuple[Tap | None, list[int]]]:
+    """Groups tap indices by what happens to them on a grid.
+
+    Returns:
+      (tap, indices) for taps coarser than the grid that share `tap`'s geometry
+      and can be projected together, and (None, indices) for all others, which
+      are sampled on the grid and projected together.
+    """
+    groups: dict[tuple | None, tuple[Tap | None, list[int]]] = {}
+    for index, name in enumerate(names):
+        tap = taps[name] if taps[name].stride > grid.stride else None
+        key = None if tap is None else (tap.stride, *map(_offset_key, tap.offset))
+        groups.setdefault(key, (tap, []))[1].append(index)
+    return list(groups.values())
+
+
+def _offset_key(offset: Scalar) -> object:
+    """Returns a hashable that is equal only for provably equal offsets."""
+    return offset.ref() if tf.is_tensor(offset) else offset

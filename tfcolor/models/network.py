@@ -1,0 +1,96 @@
+"""A backbone and a head as one network, and the roles of its variables."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.backbones.base import Backbone
+from tfcolor.core.taps import map_size
+
+
+class Network(tf.keras.Model):
+    """A backbone followed by a head.
+
+    Args:
+      backbone: turns images into feature maps.
+      head: `head(features, inputs, taps, training)` turns them into outputs.
+      convolutional: False runs the backbone in its canonical mode, for heads
+        that read its collapsed "top".
+    """
+
+    def __init__(
+        self, backbone: Backbone, head: tf.keras.Model, *, convolutional: bool = True
+    ) -> None:
+        super().__init__(name="network", autocast=False)
+        self.backbone = backbone
+        self.head = head
+        self.convolutional = convolutional
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False
+    ) -> Mapping[str, tf.Tensor]:
+        """Computes a task's outputs.
+
+        Args:
+          inputs: `image`, float32 [B, H, W, C] in [0, 1]; in training `seed`,
+            int64 [B, 2]; and what the head reads (`locations`).
+          training: whether dropout and batch statistics are on.
+
+        Returns:
+          The head's outputs by name.
+        """
+        images = inputs["image"]
+        features = self.backbone(
+            images,
+            seeds=inputs.get("seed"),
+            training=training,
+            convolutional=self.convolutional,
+        )
+        taps = self.backbone.taps(*map_size(images))
+        return self.head(features, inputs, taps, training=training)
+
+    def features(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Computes the backbone's feature maps, as after training.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+
+        Returns:
+          float [B, h, w, C] maps by tap name, and the last one as "top".
+        """
+        return self.backbone(images, training=False, convolutional=True)
+
+
+def kernel_and_bias_variables(
+    model: tf.keras.Model,
+) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """Splits a model's trainable variables into kernels and biases.
+
+    Roles are read from the layers' attributes `kernel` and `bias`, by object
+    and never by name, so that a renamed layer keeps its weight decay.
+
+    Args:
+      model: a network whose variables all exist.
+
+    Returns:
+      (kernels, biases), each in the order of `model.trainable_variables`.
+
+    Raises:
+      ValueError: if a trainable variable is not exactly one layer's kernel or
+        bias; the message names it.
+    """
+    roles: dict[int, list[str]] = {id(variable): [] for variable in model.trainable_variables}
+    for module in model.submodules:
+        for role in ("kernel", "bias"):
+            variable = getattr(module, role, None)
+            if id(variable) in roles:
+                roles[id(variable)].append(role)
+    for variable in model.trainable_variables:
+        if len(roles[id(variable)]) != 1:
+            found = " and ".join(roles[id(variable)]) or "neither"
+            raise ValueError(f"{variable.name} is {found}; expected one layer's kernel or bias")
+    kernels, biases = (
+        [variable for variable in model.trainable_variables if roles[id(variable)] == [role]]
+        for role in ("kernel", "bias")
+    )
+    return kernels, biases

@@ -1,0 +1,42 @@
+"""The Task protocol: what is learned, without how it is updated."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import tensorflow as tf
+
+from tfcolor.core.taps import Tap
+from tfcolor.data.pipeline import BatchPlan
+
+Tensors = Mapping[str, tf.Tensor]
+
+TRAIN_SPLIT = "train"
+HELDOUT_SPLIT = "heldout"
+
+
+class Task(Protocol):
+    """What is learned: examples, a head, losses and metrics. Owns no update.
+
+    Everything a loss needs travels in `targets`; nothing is kept on the task
+    between calls, so two batches in flight cannot corrupt each other.
+    """
+
+    name: str
+    input_channels: int
+    splits: tuple[str, ...]
+
+    def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
+        """Yields (inputs, targets), two dicts of tensors with leading axis B.
+
+        The plan fixes global batch, seed, first batch and the slices of each
+        global batch that this worker's replicas take.
+        """
+
+    def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
+        """Returns the network from feature maps (and inputs) to outputs."""
+
+    def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
+        """Returns named, unreduced loss terms, each float32 [B]."""
+
+    def build_metrics(self) -> Mapping[str, tf.keras.metrics.Metric]:
+        """Returns fresh metrics, updated with the same (targets, outputs)."""

@@ -1,0 +1,132 @@
+"""Devices: one, several of one machine, or several machines."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from tfcolor.core.errors import UserError
+from tfcolor.data.pipeline import BatchPlan
+from tfcolor.training.options import DistributionOptions, TrainingOptions
+
+
+def configure_runtime(training: TrainingOptions, distribution: DistributionOptions) -> None:
+    """Sets what TensorFlow fixes at its first operation: determinism, devices, precision.
+
+    Args:
+      training: seed, determinism and precision.
+      distribution: virtual devices.
+
+    Raises:
+      UserError: if TensorFlow has already started in this process with
+        another number of devices.
+    """
+    if training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(training.seed)
+    tf.keras.mixed_precision.set_global_policy(training.precision)
+    wanted = distribution.num_virtual_devices
+    if wanted:
+        _split_processor(wanted)
+
+
+def build_strategy(distribution: DistributionOptions) -> tf.distribute.Strategy:
+    """Returns the strategy that the options name.
+
+    Args:
+      distribution: strategy and virtual devices.
+
+    Returns:
+      One device, all devices of this machine, or all workers of `TF_CONFIG`.
+
+    Raises:
+      UserError: if `multi_worker` is asked for without a usable `TF_CONFIG`.
+    """
+    kind = distribution.strategy
+    gpus = tf.config.list_logical_devices("GPU")
+    if kind == "multi_worker":
+        _check_cluster()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if kind == "mirrored" or (kind == "auto" and len(gpus) > 1):
+        return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
+    return tf.distribute.OneDeviceStrategy((gpus or tf.config.list_logical_devices("CPU"))[0].name)
+
+
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether several processes train together."""
+    resolver = strategy.cluster_resolver
+    return resolver is not None and len(resolver.cluster_spec().as_dict()) > 0
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether this process writes the run's shared files."""
+    if not has_workers(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    return resolver.task_type == "chief" or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().jobs
+    )
+
+
+def plan_batches(
+    training: TrainingOptions, first_step: int, replicas: int, context: tf.distribute.InputContext
+) -> BatchPlan:
+    """Returns which slices of each global batch this worker's replicas take.
+
+    The global batch is cut into contiguous slices, one per replica, whose sizes
+    differ by at most one, so the examples of a step do not depend on how many
+    replicas share them.
+
+    Args:
+      training: batch size and seed.
+      first_step: the step to go on from.
+      replicas: number of replicas over all workers.
+      context: this worker's place among them.
+
+    Returns:
+      The plan of an endless training pipeline.
+
+    Raises:
+      UserError: if there are more replicas than examples in a batch.
+    """
+    if training.batch_size < replicas:
+        raise UserError(
+            f"--batch_size={training.batch_size} cannot be shared by {replicas} replicas; "
+            f"use at least {replicas}"
+        )
+    edges = [training.batch_size * replica // replicas for replica in range(replicas + 1)]
+    local = replicas // context.num_input_pipelines
+    first = context.input_pipeline_id * local
+    shards = tuple((edges[first + i], edges[first + i + 1]) for i in range(local))
+    return BatchPlan(training.batch_size, training.seed, first_batch=first_step, shards=shards)
+
+
+def _split_processor(wanted: int) -> None:
+    """Makes `wanted` logical devices of the CPU."""
+    processors = tf.config.list_physical_devices("CPU")
+    devices = [tf.config.LogicalDeviceConfiguration() for _ in range(wanted)]
+    try:
+        tf.config.set_logical_device_configuration(processors[0], devices)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) != wanted:
+            raise UserError(
+                f"--num_virtual_devices={wanted}: TensorFlow already runs with other devices"
+            ) from error
+
+
+def _check_cluster() -> None:
+    """Raises UserError unless TF_CONFIG describes a cluster and a place in it."""
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        cluster = json.loads(text)
+        jobs, task = cluster["cluster"], cluster["task"]
+        jobs[task["type"]][task["index"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise UserError(
+            "--strategy=multi_worker needs TF_CONFIG, for example "
+            '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}; '
+            f"it is {text or 'not set'}"
+        ) from error

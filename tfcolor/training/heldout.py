@@ -1,0 +1,67 @@
+"""Measuring a task's losses on a fixed set of examples of one split."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.core.seeds import derive_seed
+from tfcolor.data.pipeline import BatchPlan
+from tfcolor.tasks.base import Task, Tensors
+
+
+class SplitMeasurement:
+    """Losses and metrics of a network on the same examples every time.
+
+    Dropout is off and batch normalization uses its moving statistics, so that
+    the training split and the held-out split are measured alike.
+
+    Args:
+      network: called as `network(inputs, training=False)`.
+      task: gives examples, losses and metrics.
+      split: the split to read.
+      num_examples: how many views, rounded up to whole batches.
+      batch_size: examples at a time.
+      seed: the run's; the views get a seed of their own.
+    """
+
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        task: Task,
+        split: str,
+        *,
+        num_examples: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        self.split = split
+        self._network, self._task = network, task
+        plan = BatchPlan(
+            batch_size,
+            derive_seed(seed, f"measure/{split}"),
+            num_batches=-(-num_examples // batch_size),
+            shards=((0, batch_size),),
+        )
+        self._dataset = task.make_dataset(split, plan)
+
+    def measure(self) -> Mapping[str, float]:
+        """Returns `loss`, every loss term by name and every metric of the task."""
+        metrics = self._task.build_metrics()
+        sums: dict[str, float] = {}
+        count = 0
+        for inputs, targets in self._dataset:
+            terms, outputs = self._forward(inputs, targets)
+            for metric in metrics.values():
+                metric.update_state(targets, outputs)
+            for name, term in terms.items():
+                sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + float(tf.reduce_sum(term))
+            count += int(next(iter(terms.values())).shape[0])
+        means = {name: total / count for name, total in sums.items()}
+        figures = {"loss": sum(means.values()), **means}
+        return figures | {name: float(metric.result()) for name, metric in metrics.items()}
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors]:
+        """Returns the unreduced losses and the outputs of one batch."""
+        outputs = self._network(inputs, training=False)
+        return self._task.compute_losses(targets, outputs), outputs

@@ -1,0 +1,66 @@
+"""How to train: length, optimization, records and devices."""
+
+import dataclasses
+
+from tfcolor.core.options import option
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """Length, seed, precision and records of a run."""
+
+    num_steps: int = option(2_000_000, "optimization steps", minimum=1)
+    batch_size: int = option(8, "examples per step, over all replicas", minimum=1)
+    seed: int = option(0, "fixes order, views, initial weights and dropout", minimum=0)
+    deterministic: bool = option(True, "repeat bit for bit on the same machine")
+    precision: str = option(
+        "float32",
+        "arithmetic of the backbone; heads and losses stay in float32",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    checkpoint_every_steps: int = option(1000, "steps between checkpoints", minimum=1)
+    keep_checkpoints: int = option(3, "checkpoints kept besides the best", minimum=2)
+    log_every_steps: int = option(50, "steps between logged figures", minimum=1)
+    evaluate_every_steps: int = option(1000, "steps between looks at held-out data", minimum=1)
+    evaluate_num_examples: int = option(256, "views per look, the same every time", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizationOptions:
+    """Stochastic gradient descent with momentum, and its learning rate."""
+
+    learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
+    momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
+    weight_decay: float = option(5e-4, "c in c * sum(w^2) / 2; biases have none", minimum=0)
+    bias_rate_multiplier: float = option(2.0, "learning rate of biases, relative", minimum=0)
+    clip_norm: float = option(0.0, "largest global gradient norm; 0 clips nothing", minimum=0)
+    warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
+    schedule: str = option(
+        "steps",
+        "when the rate falls: after given steps, or when the held-out loss stops falling",
+        choices=("steps", "plateau"),
+    )
+    rate_drops: tuple[int, ...] = option(
+        (1_000_000, 1_500_000, 1_750_000), "steps after which the rate falls (schedule=steps)"
+    )
+    drop_factor: float = option(0.1, "what the rate is multiplied by at a drop", minimum=0)
+    plateau_patience: int = option(
+        3, "looks without a better held-out loss before a drop (schedule=plateau)", minimum=1
+    )
+    plateau_drops: int = option(
+        2, "drops before the next plateau ends training (schedule=plateau)", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DistributionOptions:
+    """Which devices share the work."""
+
+    strategy: str = option(
+        "auto",
+        "auto: all GPUs, or one device; multi_worker reads TF_CONFIG",
+        choices=("auto", "one_device", "mirrored", "multi_worker"),
+    )
+    num_virtual_devices: int = option(
+        0, "splits the CPU into this many devices, to try --strategy=mirrored", minimum=0
+    )

@@ -1,0 +1,74 @@
+"""One optimization step, on one replica or many."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfcolor.tasks.base import Task, Tensors
+from tfcolor.training.optimizers import Update
+
+
+class TrainStep:
+    """Forward, backward and update of one task on one global batch.
+
+    Every loss is the sum over this replica's examples divided by the size of
+    the *global* batch, so that slices of unequal size weigh as they should and
+    any number of replicas gives the same step.
+
+    Args:
+      strategy: where the replicas are.
+      network: called as `network(inputs, training=True)`.
+      task: gives the losses.
+      update: applies the gradients.
+      batch_size: of the global batch.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        network: tf.keras.Model,
+        task: Task,
+        update: Update,
+        batch_size: int,
+    ) -> None:
+        self._strategy, self._network, self._task = strategy, network, task
+        self._update, self._batch_size = update, batch_size
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def __call__(self, batch: Any, stop: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Runs the step.
+
+        Args:
+          batch: per-replica (inputs, targets).
+          stop: float32 [], 1 where this process was asked to stop.
+
+        Returns:
+          float32 scalars: `loss`, the loss terms by name, `gradient_norm`,
+          and `stop`, the number of workers that were asked to stop.
+        """
+        inputs, targets = batch
+        figures = self._strategy.run(self._replica_step, args=(inputs, targets, stop))
+        return {
+            name: self._strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+            if name == "gradient_norm"
+            else self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            for name, value in figures.items()
+        }
+
+    def _replica_step(self, inputs: Tensors, targets: Tensors, stop: tf.Tensor) -> Tensors:
+        """Runs one replica's share and returns its summands of the figures."""
+        with tf.GradientTape() as tape:
+            outputs = self._network(inputs, training=True)
+            terms = {
+                name: tf.reduce_sum(tf.cast(loss, tf.float32)) / self._batch_size
+                for name, loss in self._task.compute_losses(targets, outputs).items()
+            }
+            loss = tf.add_n(list(terms.values()))
+            scaled = self._update.scale_loss(loss)
+        gradients = tape.gradient(
+            scaled, self._update.variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        norm = self._update.apply(gradients)
+        losses = {f"loss_{name}": term for name, term in terms.items()}
+        return {"loss": loss, **losses, "gradient_norm": norm, "stop": stop}
