@@ -2,6 +2,9 @@
 
 import os
 import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Read by the libraries when they are imported. Two workers share two cores, so
@@ -22,6 +25,7 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.inference.colorizer import Colorizer, SizeOptions
 from tfcolor.models.network import Network
+from tfcolor.savedmodel.exporter import export_colorizer
 
 # Before TensorFlow starts: the tests of `MirroredStrategy` need two devices,
 # all others take the first.
@@ -91,6 +95,14 @@ def tiny_colorizer() -> Colorizer:
     return Colorizer(tiny_network(seed=0), DecodingOptions(), size)
 
 
+@pytest.fixture(scope="session")
+def colorizer_export(tiny_colorizer, tmp_path_factory) -> Path:
+    """The folder of the versions of a SavedModel of `tiny_colorizer`."""
+    folder = tmp_path_factory.mktemp("colorizer_export")
+    export_colorizer(tiny_colorizer, folder, {"run": "runs/tiny", "step": 7})
+    return folder
+
+
 def tiny_network(seed: int, **backbone_options: object) -> Network:
     """Builds a network for `build_tiny_network`."""
     kind = BACKBONES["vgg16"]
@@ -121,6 +133,28 @@ def tiny_run(tiny_flags, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert execute(COMMAND, [*tiny_flags, f"--run_dir={folder}"]) == 0
     return folder
+
+
+@pytest.fixture
+def start_training() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts `train` in a process of its own; none outlives the test."""
+    started = []
+
+    def start(arguments: list[str], **environment: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tfcolor.train", *arguments],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

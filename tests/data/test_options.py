@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_new_file_moves_at_most_one_other(tmp_path):
         readers = open_readers(DataOptions(images=str(tmp_path), heldout_fraction=fraction))
         kept.append(set(_names(readers["heldout"])))
         assert len(kept[-1]) == max(round(fraction * number), 1)
-    moved = [len(before - after) for before, after in zip(kept, kept[1:], strict=False)]
+    moved = [len(before - after) for before, after in itertools.pairwise(kept)]
     assert max(moved) <= 1
 
 

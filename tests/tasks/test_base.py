@@ -27,12 +27,22 @@ SMALL = {
 """Options that make a task small; a task that is not here runs at its defaults."""
 
 
-@pytest.fixture(params=TASKS)
+@pytest.fixture(scope="module", params=TASKS)
 def task(request, photos):
     kind = TASKS[request.param]
     options = kind.Options(**SMALL.get(request.param, {}))
     reader = ExampleReader(open_images(str(photos)), cache_bytes=10**7)
     return kind(options, {TRAIN_SPLIT: reader, HELDOUT_SPLIT: reader})
+
+
+@pytest.fixture(scope="module")
+def batch(task):
+    return _batch(task)
+
+
+@pytest.fixture(scope="module")
+def network(task):
+    return _network(task)
 
 
 def _batch(task, split=TRAIN_SPLIT, **plan):
@@ -53,8 +63,8 @@ def test_name_and_options(name):
     check_options(TASKS[name].Options(), f"{name}_")
 
 
-def test_a_batch_is_two_dicts_with_a_leading_axis(task):
-    inputs, targets = _batch(task)
+def test_a_batch_is_two_dicts_with_a_leading_axis(task, batch):
+    inputs, targets = batch
     assert {"image", "seed"} <= set(inputs)
     assert inputs["image"].shape[-1] == task.input_channels
     for tensor in (*inputs.values(), *targets.values()):
@@ -64,13 +74,14 @@ def test_a_batch_is_two_dicts_with_a_leading_axis(task):
 
 
 def test_every_split_can_be_read(task):
+    assert TRAIN_SPLIT in task.splits
     for split in task.splits:
-        _batch(task, split)
+        assert _batch(task, split)[0]["image"].shape[0] == BATCH
 
 
-def test_losses_are_finite_and_one_per_example(task):
-    inputs, targets = _batch(task)
-    losses = task.compute_losses(targets, _network(task)(inputs, training=True))
+def test_losses_are_finite_and_one_per_example(task, batch, network):
+    inputs, targets = batch
+    losses = task.compute_losses(targets, network(inputs, training=True))
     assert losses
     for loss in losses.values():
         assert loss.shape == [BATCH]
@@ -78,18 +89,17 @@ def test_losses_are_finite_and_one_per_example(task):
         assert np.all(np.isfinite(loss))
 
 
-def test_losses_of_an_example_do_not_depend_on_the_others(task):
-    inputs, targets = _batch(task)
-    outputs = _network(task)(inputs, training=False)
+def test_losses_of_an_example_do_not_depend_on_the_others(task, batch, network):
+    inputs, targets = batch
+    outputs = network(inputs, training=False)
     whole = task.compute_losses(targets, outputs)
     flipped = task.compute_losses(*({k: v[::-1] for k, v in d.items()} for d in (targets, outputs)))
     for name, loss in whole.items():
         np.testing.assert_allclose(flipped[name], loss[::-1], rtol=1e-5)
 
 
-def test_gradient_reaches_every_kernel_of_the_backbone(task):
-    inputs, targets = _batch(task)
-    network = _network(task)
+def test_gradient_reaches_every_kernel_of_the_backbone(task, batch, network):
+    inputs, targets = batch
     with tf.GradientTape() as tape:
         losses = task.compute_losses(targets, network(inputs, training=True))
         loss = tf.add_n([tf.reduce_mean(loss) for loss in losses.values()])
@@ -98,9 +108,9 @@ def test_gradient_reaches_every_kernel_of_the_backbone(task):
     assert all(float(tf.reduce_max(tf.abs(gradient))) > 0 for gradient in gradients)
 
 
-def test_metrics_update_and_are_fresh_each_time(task):
-    inputs, targets = _batch(task)
-    outputs = _network(task)(inputs, training=False)
+def test_metrics_update_and_are_fresh_each_time(task, batch, network):
+    inputs, targets = batch
+    outputs = network(inputs, training=False)
     for name, metric in task.build_metrics().items():
         before = float(metric.result())
         metric.update_state(targets, outputs)
@@ -109,13 +119,27 @@ def test_metrics_update_and_are_fresh_each_time(task):
         assert float(task.build_metrics()[name].result()) == before
 
 
-def test_one_seed_gives_the_same_batch_head_and_outputs(task):
-    first, second = (_batch(task) for _ in range(2))
-    tf.nest.map_structure(np.testing.assert_array_equal, first, second)
-    one, other = (_network(task, seed=7)(first[0], training=True) for _ in range(2))
+def test_metrics_may_be_fitted_to_another_batch(task, batch, network):
+    inputs, targets = batch
+    outputs = network(inputs, training=False)
+    fitted = task.build_metrics()
+    for metric in fitted.values():
+        metric.update_state(targets, outputs)
+    inputs, targets = _batch(task, seed=2)
+    outputs = network(inputs, training=False)
+    for name, metric in task.build_metrics(fitted).items():
+        metric.update_state(targets, outputs)
+        assert np.isfinite(float(metric.result()))
+        before = float(fitted[name].result())
+        metric.update_state(targets, outputs)
+        assert float(fitted[name].result()) == before
+
+
+def test_one_seed_gives_the_same_batch_head_and_outputs(task, batch):
+    tf.nest.map_structure(np.testing.assert_array_equal, _batch(task), batch)
+    one, other = (_network(task, seed=7)(batch[0], training=True) for _ in range(2))
     tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
 
-def test_another_seed_gives_another_batch(task):
-    first, second = _batch(task, seed=1), _batch(task, seed=2)
-    assert np.any(first[0]["image"] != second[0]["image"])
+def test_another_seed_gives_another_batch(task, batch):
+    assert np.any(_batch(task, seed=2)[0]["image"] != batch[0]["image"])

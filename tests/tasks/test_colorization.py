@@ -146,6 +146,28 @@ def test_constant_loss_is_what_numerical_optimization_finds():
     assert float(metric.result()) == 0
 
 
+def test_constants_may_come_from_the_training_split():
+    (train, _), (heldout, _) = _random_case(1, shape=(2, 9, 4)), _random_case(2, shape=(3, 5, 4))
+    task = _task(num_bins=4)
+    fitted = task.build_metrics()
+    fitted["constant_loss"].update_state(train, {})
+    metric = task.build_metrics(fitted)["constant_loss"]
+    metric.update_state(heldout, {})
+    expected = 0.0
+    for axis in ("hue", "chroma"):
+        histograms, weights = (
+            train[name].numpy().reshape(18, -1) for name in (axis, f"{axis}_weight")
+        )
+        # The mean target, with the mass of one target spread over all bins.
+        constant = (np.sum(weights * histograms, axis=0) + 1 / 4) / (weights.sum() + 1)
+        divergence = scipy.special.rel_entr(heldout[axis], constant).sum(axis=-1)
+        expected += np.mean(heldout[f"{axis}_weight"] * divergence)
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+    best = task.build_metrics()["constant_loss"]
+    best.update_state(heldout, {})
+    assert float(best.result()) < float(metric.result())
+
+
 def test_constant_loss_is_in_the_unit_of_the_losses():
     targets, _ = _random_case(5, shape=(3, 5, 6))
     task = _task(num_bins=6)

@@ -118,8 +118,8 @@ def test_loss_scaling_skips_an_overflow():
     assert float(update.scale_loss(tf.constant(1.0))) == scale / 2
 
 
-def test_replicas_add_up_their_shares():
-    strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
+def test_replicas_add_up_their_shares(two_devices):
+    strategy = two_devices
     options = OptimizationOptions(learning_rate=0.1, weight_decay=0.0, momentum=0.0)
     with strategy.scope():
         update = _update(options)

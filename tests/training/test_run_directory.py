@@ -33,13 +33,12 @@ def test_a_file_in_the_way_is_a_user_error(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_a_user_error(directory, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(UserError, match="cannot write in .* choose another --run_dir"):
+    with pytest.raises(UserError, match=r"cannot write in .* choose another --run_dir"):
         RunDirectory(directory.path)
 
 
-def test_start_is_recorded(directory):
-    strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
-    directory.record_start(strategy, seed=3)
+def test_start_is_recorded(directory, two_devices):
+    directory.record_start(two_devices, seed=3)
     record = json.loads((directory.path / "run.json").read_text())
     assert record["tfcolor"] == tfcolor.__version__
     assert record["packages"]["tensorflow"] == tf.__version__

@@ -104,6 +104,7 @@ def load_colorizer(
       Anything that colors gray photographs.
 
     Raises:
+      UsageError: if `model` is empty.
       UserError: if there is neither at this path.
     """
     if not model:

@@ -23,6 +23,9 @@ from tfcolor.core.options import option
 # At 2, TensorFlow 2.15 still reports on every start that it registered cuDNN,
 # cuFFT and cuBLAS twice. What goes wrong in an operation is raised, not logged.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow turns oneDNN on by itself only where it finds AVX-512. On a processor
+# with AVX2 alone a training step of VGG-16 x 1/4 took 2.1 s without it, 0.65 s with.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130

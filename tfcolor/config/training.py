@@ -18,7 +18,12 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.preview import Preview
 from tfcolor.inference.colorizer import Colorizer, SizeOptions
 from tfcolor.models.network import Network
-from tfcolor.training.distribution import build_strategy, configure_runtime, is_chief
+from tfcolor.training.distribution import (
+    build_strategy,
+    configure_runtime,
+    is_chief,
+    report_lost_workers,
+)
 from tfcolor.training.loop import Evaluator, Run, Trainer
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.signals import listen_for_stop
@@ -60,7 +65,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
         flags=resolved_flags(flag_values, UNRECORDED),
         evaluators=_previews(experiment, network, readers),
     )
-    with listen_for_stop() as request:
+    with listen_for_stop() as request, report_lost_workers():
         result = Trainer(run, request).train()
     unreadable = {
         name: reason for reader in readers.values() for name, reason in reader.unreadable.items()

@@ -67,7 +67,8 @@ def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
       A reader per split; without "heldout" if nothing is set aside.
 
     Raises:
-      UserError: if a place is not given, does not exist or holds no image.
+      UsageError: if no place is given.
+      UserError: if a place does not exist or holds no image.
     """
     if not options.images:
         raise UsageError(
@@ -84,17 +85,18 @@ def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
 
 
 def _set_aside(source: Source, fraction: float) -> dict[str, Source]:
-    """Splits a source by a hash of each name, so that new files move no others."""
+    """Splits a source by a hash of each name: a new file moves at most one other."""
     names = [source.name_of(position) for position in range(source.num_examples)]
-    common = os.path.commonpath(names) if all(map(os.path.isabs, names)) else ""
-    ranks = [_rank(name.removeprefix(common)) for name in names]
-    # Few images may all fall on one side; the extreme ones go to each then.
-    limit = min(max(fraction, min(ranks)), sorted(ranks)[-2])
-    heldout = [position for position, rank in enumerate(ranks) if rank <= limit]
-    train = [position for position, rank in enumerate(ranks) if rank > limit]
-    return {"train": SubsetSource(source, train), "heldout": SubsetSource(source, heldout)}
+    # Below their common folder, so that another spelling of it changes nothing.
+    common = "" if len(set(map(os.path.isabs, names))) > 1 else os.path.commonpath(names)
+    order = sorted(range(len(names)), key=lambda position: _rank(names[position], common))
+    count = min(max(round(fraction * len(names)), 1), len(names) - 1)
+    return {
+        "train": SubsetSource(source, sorted(order[count:])),
+        "heldout": SubsetSource(source, sorted(order[:count])),
+    }
 
 
-def _rank(name: str) -> float:
-    """Returns a number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+def _rank(name: str, folder: str) -> bytes:
+    """Returns what to sort by: a hash of the name below `folder`."""
+    return hashlib.sha256(name.removeprefix(folder).encode()).digest()

@@ -54,8 +54,12 @@ class SavedColorizer:
             known = ", ".join(self._model.signatures) or "none"
             raise UserError(f"{folder} lacks the signatures {sorted(missing)}; it has {known}")
         metadata = read_metadata(folder)
-        self.size = SizeOptions(**metadata["size"])
-        self.grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+        try:
+            self.size = SizeOptions(**metadata["size"])
+            self.grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+        except (KeyError, TypeError) as error:
+            reason = f"its {METADATA_FILE} does not give size and grid"
+            raise UserError(f"{folder} is not an export of tfcolor: {reason}") from error
 
     def colorize(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
         """Colors a batch of photographs of one size.

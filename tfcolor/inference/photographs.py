@@ -120,6 +120,7 @@ def collect_jobs(inputs: Iterable[str], output: str | None) -> list[Job]:
       originals, or to an `output` inside of a given folder, is passed over.
 
     Raises:
+      UsageError: if there is no input.
       UserError: if an input does not exist or holds no photograph, several
         photographs would go to the one file `output`, or a result would
         replace an original.

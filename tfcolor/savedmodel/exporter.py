@@ -31,7 +31,10 @@ class ServedColorizer(tf.Module):
 
     def __init__(self, colorizer: Colorizer, metadata_path: str) -> None:
         super().__init__(name="served_colorizer")
-        self._colorizer = colorizer
+        # Hidden from tracking, or Keras would trace its models' calls for training
+        # too, which need seeds. Of the network only the weights are saved.
+        self._weights = list(colorizer.variables)
+        self._colorizer = lambda: colorizer
         self.metadata = tf.saved_model.Asset(metadata_path)
 
     @tf.function(autograph=False)
@@ -52,19 +55,19 @@ class ServedColorizer(tf.Module):
     @tf.function(autograph=False)
     def colorize(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
         """Colors float32 [B, H, W, 1] in [0, 1], as `Colorizer.colorize`."""
-        return self._colorizer.colorize(gray)
+        return self._colorizer().colorize(gray)
 
     @tf.function(autograph=False)
     def histograms(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
         """Predicts histograms of float32 [B, H, W, 1], as `Colorizer.histograms`."""
-        return self._colorizer.histograms(gray)
+        return self._colorizer().histograms(gray)
 
     def _color_bytes(self, encoded: tf.Tensor) -> tf.Tensor:
         """Colors one encoded photograph, string [] to string []."""
         rgb = tf.io.decode_image(encoded, channels=3, expand_animations=False)
         gray = rgb_to_lightness(tf.cast(rgb, tf.float32) / 255.0)
         gray = tf.ensure_shape(gray, [None, None, 1])
-        colored = self._colorizer.colorize(gray[None])["rgb"][0]
+        colored = self._colorizer().colorize(gray[None])["rgb"][0]
         return tf.io.encode_png(quantize_rgb(colored), compression=PNG_COMPRESSION)
 
 

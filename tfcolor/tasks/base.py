@@ -38,5 +38,11 @@ class Task(Protocol):
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
         """Returns named, unreduced loss terms, each float32 [B]."""
 
-    def build_metrics(self) -> Mapping[str, tf.keras.metrics.Metric]:
-        """Returns fresh metrics, updated with the same (targets, outputs)."""
+    def build_metrics(
+        self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None
+    ) -> Mapping[str, tf.keras.metrics.Metric]:
+        """Returns fresh metrics, updated with the same (targets, outputs).
+
+        `fitted` are metrics that have seen the training split, for baselines
+        that must not be fitted to what they are measured on.
+        """

@@ -168,14 +168,23 @@ class ColorizationTask:
             losses[axis] = tf.reduce_mean(targets[f"{axis}_weight"] * divergence, axis=-1)
         return losses
 
-    def build_metrics(self) -> Mapping[str, tf.keras.metrics.Metric]:
+    def build_metrics(
+        self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None
+    ) -> Mapping[str, tf.keras.metrics.Metric]:
         """Returns the loss of the best constant histograms on the same targets.
 
+        Args:
+          fitted: metrics of an earlier call that have seen the training split.
+
         Returns:
-          `constant_loss`, in nats: the least loss that a network that ignores
-          its input could reach on what the metric has seen.
+          `constant_loss`, in nats: the loss of the constant histograms that are
+          best on the fitted metric's targets, or on its own without one. A
+          network that has learned anything about the images is below it.
         """
-        return {"constant_loss": ConstantLoss(self.options.num_bins)}
+        metric = ConstantLoss(self.options.num_bins)
+        if fitted is not None:
+            metric.take_constants(fitted["constant_loss"])
+        return {"constant_loss": metric}
 
     def _histogram(self, values: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
         """Returns the windowed histograms of a [S, S] plane, float32 [L, K]."""
@@ -192,6 +201,8 @@ class ColorizationTask:
 class ConstantLoss(tf.keras.metrics.Metric):
     """The loss of the best constant hue and chroma histograms.
 
+    The best on its own targets, until `take_constants` gives it others.
+
     Args:
       num_bins: bins of each histogram.
       name: what the metric is called.
@@ -203,6 +214,15 @@ class ConstantLoss(tf.keras.metrics.Metric):
         self._parts = {
             axis: ConstantHistogramDivergence(num_bins, name=axis) for axis in ("hue", "chroma")
         }
+        self._constants: dict[str, tf.Tensor] | None = None
+
+    def take_constants(self, fitted: "ConstantLoss") -> None:
+        """Measures the best constants of another metric instead of its own.
+
+        Args:
+          fitted: has seen the targets of the training split.
+        """
+        self._constants = {axis: part.histogram() for axis, part in fitted._parts.items()}
 
     def update_state(self, targets: Tensors, outputs: Tensors) -> None:
         """Adds float32 [B, L, K] targets and [B, L] weights; `outputs` are ignored."""
@@ -212,7 +232,11 @@ class ConstantLoss(tf.keras.metrics.Metric):
 
     def result(self) -> tf.Tensor:
         """Returns the loss so far, float [] in nats."""
-        return tf.add_n([tf.cast(metric.result(), tf.float64) for metric in self._parts.values()])
+        if self._constants is None:
+            return tf.add_n([part.result() for part in self._parts.values()])
+        return tf.add_n(
+            [part.divergence_from(self._constants[axis]) for axis, part in self._parts.items()]
+        )
 
     def reset_state(self) -> None:
         """Forgets everything seen."""

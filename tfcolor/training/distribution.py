@@ -1,7 +1,9 @@
 """Devices: one, several of one machine, or several machines."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -43,13 +45,35 @@ def build_strategy(distribution: DistributionOptions) -> tf.distribute.Strategy:
       UserError: if `multi_worker` is asked for without a usable `TF_CONFIG`.
     """
     kind = distribution.strategy
-    gpus = tf.config.list_logical_devices("GPU")
     if kind == "multi_worker":
         _check_cluster()
+        # Before anything asks for the logical devices: that starts TensorFlow,
+        # which then refuses to configure collective operations.
         return tf.distribute.MultiWorkerMirroredStrategy()
+    gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
     if kind == "mirrored" or (kind == "auto" and len(gpus) > 1):
-        return tf.distribute.MirroredStrategy(gpus or tf.config.list_logical_devices("CPU"))
-    return tf.distribute.OneDeviceStrategy((gpus or tf.config.list_logical_devices("CPU"))[0].name)
+        # Collective operations on the CPU take a second strategy of the process
+        # for the first and fail on its shapes; on GPUs the default is NCCL.
+        reduction = None if gpus else tf.distribute.ReductionToOneDevice()
+        return tf.distribute.MirroredStrategy(devices, cross_device_ops=reduction)
+    return tf.distribute.OneDeviceStrategy(devices[0].name)
+
+
+@contextlib.contextmanager
+def report_lost_workers() -> Iterator[None]:
+    """Turns the errors of a collective operation into one that says what to do.
+
+    Raises:
+      UserError: if another worker died or cannot be reached any more.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise UserError(
+            "another worker has died or cannot be reached; "
+            "start all workers again to go on from the last checkpoint"
+        ) from error
 
 
 def has_workers(strategy: tf.distribute.Strategy) -> bool:

@@ -1,12 +1,15 @@
 """Measuring a task's losses on a fixed set of examples of one split."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.tasks.base import Task, Tensors
+
+Metrics: TypeAlias = Mapping[str, tf.keras.metrics.Metric]
 
 
 class SplitMeasurement:
@@ -44,9 +47,17 @@ class SplitMeasurement:
         )
         self._dataset = task.make_dataset(split, plan)
 
-    def measure(self) -> Mapping[str, float]:
-        """Returns `loss`, every loss term by name and every metric of the task."""
-        metrics = self._task.build_metrics()
+    def measure(self, fitted: Metrics | None = None) -> tuple[Mapping[str, float], Metrics]:
+        """Measures the network as it is now.
+
+        Args:
+          fitted: metrics that have seen the training split, if this is another.
+
+        Returns:
+          `loss`, every loss term by name and every metric of the task; and the
+          metrics themselves.
+        """
+        metrics = self._task.build_metrics(fitted)
         sums: dict[str, float] = {}
         count = 0
         for inputs, targets in self._dataset:
@@ -58,7 +69,8 @@ class SplitMeasurement:
             count += int(next(iter(terms.values())).shape[0])
         means = {name: total / count for name, total in sums.items()}
         figures = {"loss": sum(means.values()), **means}
-        return figures | {name: float(metric.result()) for name, metric in metrics.items()}
+        figures |= {name: float(metric.result()) for name, metric in metrics.items()}
+        return figures, metrics
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors]:

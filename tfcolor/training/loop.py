@@ -14,7 +14,7 @@ from tfcolor.tasks.base import HELDOUT_SPLIT, Task
 from tfcolor.training.checkpoints import Checkpoints
 from tfcolor.training.distribution import has_workers, is_chief, plan_batches
 from tfcolor.training.events import Events
-from tfcolor.training.heldout import SplitMeasurement
+from tfcolor.training.heldout import Metrics, SplitMeasurement
 from tfcolor.training.optimizers import Update
 from tfcolor.training.options import OptimizationOptions, TrainingOptions
 from tfcolor.training.run_directory import RunDirectory
@@ -151,7 +151,12 @@ class Trainer:
     @property
     def _is_last(self) -> bool:
         """Whether no step follows."""
-        return self.step >= self._run.training.num_steps or self._plateau.is_over
+        return self.step >= self._run.training.num_steps or self._is_on_last_plateau
+
+    @property
+    def _is_on_last_plateau(self) -> bool:
+        """Whether the held-out loss ends this run; given steps run to their end."""
+        return self._run.optimization.schedule == "plateau" and self._plateau.is_over
 
     def _batches(self) -> Any:
         """Returns the distributed batches from the current step on."""
@@ -198,9 +203,10 @@ class Trainer:
         watched = figures.get(f"{HELDOUT_SPLIT}/loss", figures[f"{self._run.task.splits[0]}/loss"])
         if self._plateau.observe(watched, self.step):
             self._checkpoints.save_best(self.step)
-        if self._is_chief:
-            for evaluator in self._run.evaluators:
-                self._events.write("eval", dict(evaluator()), self.step)
+        # Every worker calls them, though only the chief records: reading the
+        # statistics of a batch normalization averages them over the workers.
+        for evaluator in self._run.evaluators:
+            self._events.write("eval", dict(evaluator()), self.step)
         self._events.write_weights(self._run.network, self.step)
         self._events.flush()
         return figures
@@ -208,8 +214,10 @@ class Trainer:
     def _look_figures(self) -> Mapping[str, float]:
         """Measures every split and records the figures."""
         figures: dict[str, float] = {}
+        fitted: Metrics | None = None
         for measurement in self._measurements:
-            values = measurement.measure()
+            values, metrics = measurement.measure(fitted)
+            fitted = fitted or metrics
             figures |= {f"{measurement.split}/{name}": value for name, value in values.items()}
             curve = "eval" if measurement.split == HELDOUT_SPLIT else "eval_train"
             losses = {tag: value for tag, value in values.items() if tag != "constant_loss"}
@@ -260,7 +268,7 @@ class Trainer:
             "steps": self.step,
             "best_step": int(self._plateau.best_step),
             "best_loss": float(self._plateau.best),
-            "stopped_on_plateau": self._plateau.is_over,
+            "stopped_on_plateau": self._is_on_last_plateau,
             "wall_seconds": seconds,
             **figures,
         }

@@ -59,5 +59,5 @@ def listen_for_stop() -> Iterator[StopRequest]:
     try:
         yield request
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for changed, handler in previous.items():
+            signal.signal(changed, handler)

@@ -71,4 +71,6 @@ class TrainStep:
         )
         norm = self._update.apply(gradients)
         losses = {f"loss_{name}": term for name, term in terms.items()}
+        # A tensor of its own for each replica: one and the same cannot be reduced.
+        stop = tf.identity(stop)
         return {"loss": loss, **losses, "gradient_norm": norm, "stop": stop}

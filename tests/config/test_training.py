@@ -1,0 +1,87 @@
+import json
+
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from tfcolor.config.experiment import TRAIN_OPTIONS
+from tfcolor.config.flags import define_options
+from tfcolor.config.training import run_training
+from tfcolor.core.errors import UserError
+
+
+def _flags(*arguments):
+    flag_values = flags.FlagValues()
+    for options_class, prefix in TRAIN_OPTIONS:
+        define_options(options_class, prefix, flag_values)
+    flag_values(["train", *arguments])
+    return flag_values
+
+
+@pytest.fixture
+def run(tmp_path, tiny_flags, monkeypatch):
+    """Runs everything but the training itself; returns the runs that would be trained."""
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+    runs = []
+
+    class _Trainer:
+        def __init__(self, asked, request):
+            runs.append(asked)
+
+        def train(self):
+            return {"steps": 4, "best_loss": 0.5}
+
+    monkeypatch.setattr("tfcolor.config.training.Trainer", _Trainer)
+
+    def start(*arguments):
+        run_training(_flags(*tiny_flags, f"--run_dir={tmp_path / 'run'}", *arguments))
+        return runs[-1]
+
+    return start
+
+
+def test_what_the_flags_describe_is_trained(run, tmp_path):
+    asked = run("--seed=5", "--strategy=mirrored")
+    assert asked.task.name == "colorization"
+    assert (asked.training.seed, asked.training.num_steps) == (5, 4)
+    assert asked.strategy.num_replicas_in_sync == 2
+    assert asked.directory.path == tmp_path / "run"
+    assert asked.flags["seed"] == "5"
+    assert "run_dir" not in asked.flags
+    kernel = asked.network.trainable_variables[0]
+    assert len(asked.strategy.experimental_local_results(kernel)) == 2
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert (record["seed"], record["num_replicas"]) == (5, 2)
+
+
+def test_flags_are_recorded_and_others_refused(run, tmp_path):
+    run("--seed=5")
+    recorded = (tmp_path / "run/flags.cfg").read_text()
+    assert "--seed=5\n" in recorded
+    assert "--run_dir" not in recorded
+    run("--seed=5")
+    with pytest.raises(UserError, match="--seed was '5', is '6'"):
+        run("--seed=6")
+    assert (tmp_path / "run/flags.cfg").read_text() == recorded
+
+
+def test_pictures_are_made_of_heldout_photographs_if_there_are_any(run, tmp_path):
+    (evaluator,) = run().evaluators
+    assert [name for name, _ in evaluator()] == ["colorized"]
+    assert run("--heldout_fraction=0", f"--run_dir={tmp_path / 'other'}").evaluators == []
+
+
+def test_unreadable_photographs_are_listed(run, tmp_path, photos):
+    (tmp_path / "photos").mkdir()
+    for path in photos.iterdir():
+        (tmp_path / "photos" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "photos/bad.png").write_bytes(b"no image")
+    run(f"--images={tmp_path / 'photos'}", f"--heldout_images={tmp_path / 'photos'}")
+    log = (tmp_path / "run/unreadable.txt").read_text()
+    assert log == f"{tmp_path / 'photos/bad.png'}: not an image, or cut off in its header\n"
+
+
+def test_missing_images_are_a_user_error_before_anything_is_left(run, tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        run(f"--images={tmp_path / 'nowhere'}")
+    assert not (tmp_path / "run").exists()

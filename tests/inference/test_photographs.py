@@ -1,0 +1,208 @@
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfcolor.core.errors import UserError
+from tfcolor.data.images import Photograph, read_photograph
+from tfcolor.inference.photographs import (
+    ColoredPhotograph,
+    check_output_suffix,
+    collect_jobs,
+    color_photograph,
+    write_photograph,
+)
+
+
+def _photograph(pixels, alpha=None):
+    return Photograph("test", pixels, alpha, "PNG")
+
+
+def _colored(height=3, width=5, alpha=None):
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    flat = np.zeros((height, width), np.float32)
+    return ColoredPhotograph(gray=flat, rgb=pixels, uncertainty=flat, alpha=alpha)
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Makes empty files below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def make_files(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    return make_files
+
+
+def _pairs(inputs, output=None):
+    return [(str(job.source), str(job.target)) for job in collect_jobs(inputs, output)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_lightness_of_the_photograph_is_kept(tint, dtype):
+    peak = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, peak, (7, 9, 3)).astype(dtype)
+    colored = color_photograph(tint, _photograph(pixels))
+    lightness = 255 * pixels.mean(axis=-1) / peak
+    error = np.abs(colored.rgb.mean(axis=-1) - lightness)
+    assert error.max() <= 1 / 6 + 1e-4  # float32
+    np.testing.assert_allclose(colored.gray, lightness / 255, atol=1e-6)
+    np.testing.assert_array_equal(colored.uncertainty, colored.gray)
+    assert colored.alpha is None
+
+
+def test_alpha_is_kept(tint, tmp_path):
+    pixels, alpha = np.full((4, 6, 3), 99, np.uint8), np.arange(24, dtype=np.uint8).reshape(4, 6)
+    colored = color_photograph(tint, _photograph(pixels, alpha))
+    write_photograph(colored, tmp_path / "out.png")
+    written = read_photograph(tmp_path / "out.png")
+    np.testing.assert_array_equal(written.alpha_pixels, alpha)
+    np.testing.assert_array_equal(written.pixels, colored.rgb)
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.TIF", "deep/er/out.tiff"])
+def test_written_photographs_are_lossless_and_whole(tmp_path, name):
+    colored = _colored()
+    write_photograph(colored, tmp_path / name)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), colored.rgb)
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+@pytest.mark.parametrize("name", ["out.jpg", "out", "out.png.webp"])
+def test_lossy_formats_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match=r"expected a name that ends in \.png, \.tif, \.tiff"):
+        write_photograph(_colored(), tmp_path / name)
+    with pytest.raises(UserError, match=re.escape(name)):
+        check_output_suffix(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    (tmp_path / "out.png").write_bytes(b"old")
+
+    def fail(self, path):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(UserError, match=r"cannot write .*out.png: disk full"):
+        write_photograph(_colored(), tmp_path / "out.png")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_results_lie_beside_their_originals(make):
+    make("album/a.jpg", "album/deep/b.PNG", "c.tif")
+    assert _pairs(["album", "c.tif"]) == [
+        ("album/a.jpg", "album/a_colorized.png"),
+        ("album/deep/b.PNG", "album/deep/b_colorized.png"),
+        ("c.tif", "c_colorized.png"),
+    ]
+
+
+def test_a_folder_is_mirrored(make):
+    make("album/a.jpg", "album/deep/b.png", "single.bmp")
+    assert _pairs(["album", "single.bmp"], "out") == [
+        ("album/a.jpg", "out/a.png"),
+        ("album/deep/b.png", "out/deep/b.png"),
+        ("single.bmp", "out/single.png"),
+    ]
+
+
+def test_other_hidden_and_colored_files_are_passed_over(make):
+    make(
+        "album/a.jpg", "album/a_colorized.png", "album/notes.txt", "album/.b.jpg", "album/.c/d.jpg"
+    )
+    assert _pairs(["album"]) == [("album/a.jpg", "album/a_colorized.png")]
+
+
+def test_a_file_that_is_named_is_taken_as_it_is(make):
+    make(".odd", "a_colorized.png")
+    assert [source for source, _ in _pairs([".odd", "a_colorized.png"])] == [
+        ".odd",
+        "a_colorized.png",
+    ]
+
+
+@pytest.mark.parametrize("output", [None, "out"])
+def test_no_two_results_share_a_file(make, output):
+    make("x/a.jpg", "x/a.png", "x/a.tif", "y/a.jpg", "z/a.jpg", "x/a.jpg.webp")
+    inputs = ["x", "y/a.jpg", "z/a.jpg"]
+    jobs = collect_jobs(inputs, output)
+    targets = [job.target for job in jobs]
+    assert len(jobs) == len(set(targets)) == 6
+    originals = {job.source for job in jobs}
+    assert not originals & set(targets)
+    if output is None:
+        assert all(target.stem.endswith("_colorized") for target in targets)
+        assert all(job.target.parent == job.source.parent for job in jobs)
+
+
+def test_a_photograph_named_twice_is_colored_once(make):
+    make("album/a.jpg", "album/b.jpg")
+    assert len(collect_jobs(["album", "album/b.jpg", "./album/*.jpg"], "out")) == 2
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_globs_are_matched(make, tmp_path, absolute):
+    make(".hidden/album/a.jpg", ".hidden/album/b.png", ".hidden/album/b.txt")
+    root = f"{tmp_path}/" if absolute else ""
+    pairs = _pairs([f"{root}.hidden/*/?.[jp]*"], "out")
+    assert [source for source, _ in pairs] == [
+        f"{root}.hidden/album/a.jpg",
+        f"{root}.hidden/album/b.png",
+    ]
+    assert [target for _, target in pairs] == ["out/a.png", "out/b.png"]
+
+
+def test_globs_may_lead_upwards(make, tmp_path, monkeypatch):
+    make("album/a.jpg", "work/x")
+    monkeypatch.chdir(tmp_path / "work")
+    assert _pairs(["../album/*.jpg"], "out") == [("../album/a.jpg", "out/a.png")]
+
+
+def test_one_photograph_may_have_a_file_name(make):
+    make("a.jpg", "album/b.jpg")
+    assert _pairs(["a.jpg"], "best/colored.tif") == [("a.jpg", "best/colored.tif")]
+    with pytest.raises(UserError, match=r"--output=one\.png is one file but there are 2"):
+        collect_jobs(["a.jpg", "album"], "one.png")
+    with pytest.raises(UserError, match=r"cannot write one\.jpg"):
+        collect_jobs(["a.jpg"], "one.jpg")
+
+
+def test_a_folder_with_a_dot_in_its_name_is_a_folder(make):
+    make("a.jpg", "out.v2/keep")
+    assert _pairs(["a.jpg"], "out.v2") == [("a.jpg", "out.v2/a.png")]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output"), [(["a.png"], "a.png"), (["album"], "album"), (["album/b.png"], "album")]
+)
+def test_originals_are_never_replaced(make, inputs, output):
+    make("a.png", "album/b.png")
+    with pytest.raises(UserError, match="is an original; choose another --output"):
+        collect_jobs(inputs, output)
+
+
+def test_results_inside_of_the_input_folder_are_not_colored_again(make):
+    make("album/a.jpg", "album/colored/a.png")
+    assert _pairs(["album"], "album/colored") == [("album/a.jpg", "album/colored/a.png")]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([], "no photographs given: name files, folders or globs"),
+        (["missing.jpg"], "there is no file or folder missing.jpg"),
+        (["empty"], "no photographs in the folder empty; looked for .bmp"),
+        (["*.gif"], "no photographs match *.gif"),
+    ],
+)
+def test_inputs_without_photographs_are_user_errors(make, inputs, message):
+    make("empty/notes.txt")
+    with pytest.raises(UserError, match=re.escape(message)):
+        collect_jobs(inputs, None)

@@ -1,0 +1,165 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfcolor.config.command import execute
+from tfcolor.colorize import COMMAND
+
+# Smaller than what photographs are usually colored at, for speed.
+SMALL = ("--network_min_side=32", "--network_max_side=64")
+
+
+def colorize(*arguments: str) -> int:
+    return execute(COMMAND, [*SMALL, *arguments])
+
+
+def lightness(path: Path) -> np.ndarray:
+    """Returns the mean of red, green and blue in steps of 1/255, float64 [H, W].
+
+    Sixteen bits are scaled to that range, and opacity is left out.
+    """
+    image = Image.open(path)
+    if image.mode.startswith("I"):
+        return np.asarray(image, np.float64) / 257
+    return np.asarray(image.convert("RGB"), np.float64).mean(axis=-1)
+
+
+@pytest.fixture
+def odd_photos(tmp_path) -> Path:
+    """A folder of images of every kind that a scanner or camera may leave."""
+    folder = tmp_path / "odd"
+    (folder / "deep").mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (21, 34, 4), dtype=np.uint8)
+    Image.fromarray(noise[..., :3]).save(folder / "rgb.png")
+    Image.fromarray(noise[..., 0]).save(folder / "deep/gray.png")
+    Image.fromarray(noise).save(folder / "alpha.png")
+    Image.fromarray(noise, "CMYK").save(folder / "cmyk.jpg")
+    sixteen = np.random.default_rng(1).integers(0, 65536, (21, 34), dtype=np.uint16)
+    Image.fromarray(sixteen).save(folder / "sixteen.png")
+    Image.fromarray(noise[:1, :1, :3]).save(folder / "pixel.png")
+    Image.fromarray(np.repeat(noise[:10, :1, :3], 20_000, axis=1)).save(folder / "thread.png")
+    Image.fromarray(np.full((9, 8, 3), 255, np.uint8)).save(folder / "white.png")
+    Image.fromarray(np.zeros((9, 8, 3), np.uint8)).save(folder / "black.png")
+    return folder
+
+
+def test_help_teaches(capsys):
+    assert colorize("--help") == 0
+    shown = capsys.readouterr().out
+    assert "tfcolor colorize --model=runs/first grandmother.jpg" in shown
+    assert "NAME_colorized.png" in shown
+
+
+def test_every_kind_of_image_keeps_size_and_lightness(tiny_run, odd_photos, tmp_path):
+    output = tmp_path / "colored"
+    assert colorize(f"--model={tiny_run}", str(odd_photos), f"--output={output}") == 0
+    sources = sorted(path for path in odd_photos.rglob("*") if path.is_file())
+    assert len(sources) == 9
+    for source in sources:
+        target = output / source.relative_to(odd_photos).with_suffix(".png")
+        before, after = lightness(source), lightness(target)
+        assert after.shape == before.shape
+        assert np.abs(after - before).max() <= 0.5, source
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(output / "alpha.png"))[..., 3],
+        np.asarray(Image.open(odd_photos / "alpha.png"))[..., 3],
+    )
+
+
+def test_photograph_turned_by_its_camera_comes_out_upright(tiny_run, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    assert colorize(f"--model={tiny_run}", str(tmp_path / "turned.png")) == 0
+    colored = np.asarray(Image.open(tmp_path / "turned_colorized.png"), np.float64)
+    upright = np.rot90(pixels, -1).astype(np.float64)
+    assert np.abs(colored.mean(axis=-1) - upright.mean(axis=-1)).max() <= 0.5
+
+
+def test_export_colors_as_its_run(tiny_run, tmp_path, photos, tiny_export):
+    source = photos / "photo0.png"
+    for name, model in (("run", tiny_run), ("export", tiny_export)):
+        # An export has sizes of its own; the defaults of both are the same.
+        arguments = [f"--model={model}", str(source), f"--output={tmp_path}/{name}.png"]
+        assert execute(COMMAND, arguments) == 0
+    run, exported = (
+        np.asarray(Image.open(tmp_path / f"{name}.png"), int) for name in ("run", "export")
+    )
+    # One step where rounding falls on another side of a half.
+    assert np.abs(run - exported).max() <= 1
+
+
+def test_results_lie_beside_the_originals_and_are_not_colored_again(tiny_run, photos, tmp_path):
+    folder = tmp_path / "album"
+    shutil.copytree(photos, folder)
+    for _ in range(2):
+        assert colorize(f"--model={tiny_run}", str(folder)) == 0
+    names = {path.name for path in folder.iterdir()}
+    originals = {path.name for path in photos.iterdir()}
+    assert names == originals | {f"{Path(name).stem}_colorized.png" for name in originals}
+
+
+def test_sheet_shows_what_was_colored(tiny_run, photos, tmp_path, capfd):
+    pattern = str(photos / "*.jpg")
+    arguments = [pattern, f"--output={tmp_path}/colored", f"--sheet={tmp_path}/sheet.png"]
+    assert colorize(f"--model={tiny_run}", *arguments) == 0
+    assert len(list((tmp_path / "colored").iterdir())) == 3
+    assert min(Image.open(tmp_path / "sheet.png").size) > 100
+    lines = capfd.readouterr().err.splitlines()
+    assert [line for line in lines if not line.startswith("tfcolor colorize: ")] == []
+    assert any("colored 3 of 3" in line for line in lines)
+
+
+def test_bad_files_stop_none_of_the_others(tiny_run, photos, tmp_path, capfd):
+    folder, output = tmp_path / "album", tmp_path / "colored"
+    shutil.copytree(photos, folder)
+    (folder / "a_note.jpg").write_text("not a photograph")
+    whole = (photos / "photo1.jpg").read_bytes()
+    (folder / "b_cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "c_empty.png").touch()
+    assert colorize(f"--model={tiny_run}", str(folder), f"--output={output}") == 1
+    assert {path.name for path in output.iterdir()} == {f"photo{index}.png" for index in range(6)}
+    lines = capfd.readouterr().err.splitlines()
+    for name in ("a_note.jpg", "b_cut.jpg", "c_empty.png"):
+        assert len([line for line in lines if name in line]) == 1
+    assert lines[-1] == "tfcolor colorize: 3 of 9 photographs could not be colored"
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "words"),
+    [
+        (2, ["--model={run}"], ("no photographs given",)),
+        (2, ["{photo}"], ("--model",)),
+        (2, ["--model={run}", "{photo}", "--decoding_hue=loud"], ("loud", "expectation")),
+        (2, ["--model={run}", "{photo}", "--outputs=x"], ("outputs", "--help")),
+        (1, ["--model={run}", "{folder}/none.jpg"], ("none.jpg",)),
+        (1, ["--model={run}", "{folder}/empty"], ("no photographs", "empty")),
+        (1, ["--model={run}", "{folder}/*.webp"], ("*.webp",)),
+        (1, ["--model={run}", "{photo}", "model=7"], ("model=7",)),
+        (1, ["--model={folder}/none", "{photo}"], ("none",)),
+        (1, ["--model={folder}/empty", "{photo}"], ("not a run",)),
+        (1, ["--model={folder}/file", "{photo}"], ("not a run",)),
+        (1, ["--model={run}", "{photo}", "--output={folder}/file/x"], ("cannot write",)),
+        (1, ["--model={run}", "{photo}", "--output={folder}/x.jpg"], (".png", "lightness")),
+        (1, ["--model={run}", "{photos}", "--output={folder}/x.png"], ("one file", "6")),
+        (1, ["--model={run}", "{photo}", "--output={folder}/c", "--sheet={folder}/file/s.png"],
+         ("cannot write",)),
+    ],
+)  # fmt: skip
+def test_mistake_is_one_line(tiny_run, photos, tmp_path, capfd, status, arguments, words):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    before = sorted(photos.iterdir())
+    places = {"run": tiny_run, "photos": photos, "folder": tmp_path}
+    places["photo"] = photos / "photo0.png"
+    capfd.readouterr()
+    assert colorize(*(text.format(**places) for text in arguments)) == status
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("tfcolor colorize: ")
+    assert all(word in line for word in words)
+    assert sorted(photos.iterdir()) == before
+    assert not list(tmp_path.rglob("*.png"))

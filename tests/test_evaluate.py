@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfcolor.config.command import execute
+from tfcolor.evaluate import COMMAND
+
+FIGURES = {
+    "num_images",
+    "psnr_db",
+    "rmse_alphabeta",
+    "rmse_alphabeta_eps",
+    "ssim",
+    "colorfulness",
+    "nll",
+}
+
+
+def evaluate(*arguments: str) -> int:
+    return execute(COMMAND, list(arguments))
+
+
+def test_help_teaches(capsys):
+    assert evaluate("--help") == 0
+    shown = capsys.readouterr().out
+    assert "tfcolor evaluate --baseline=gray" in shown
+    assert "--output_json=" in shown
+
+
+def test_run_is_measured_on_standard_output_and_in_a_file(tiny_run, photos, tmp_path, capsys):
+    target = tmp_path / "new folder/figures.json"
+    arguments = [f"--model={tiny_run}", f"--images={photos}", f"--output_json={target}"]
+    assert evaluate("--protocol=colorization", *arguments) == 0
+    figures = json.loads(target.read_text())
+    assert json.loads(capsys.readouterr().out) == figures
+    assert set(figures) >= FIGURES
+    assert figures["num_images"] == 6
+    assert np.isfinite([figures[name] for name in FIGURES]).all()
+
+
+def test_export_measures_as_its_run(tiny_run, tiny_export, photos, capsys):
+    capsys.readouterr()
+    figures = []
+    for model in (tiny_run, tiny_export):
+        assert evaluate(f"--model={model}", f"--images={photos}") == 0
+        figures.append(json.loads(capsys.readouterr().out))
+    # The same operations in another graph: float32 rounding.
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+
+
+def test_gray_baseline_agrees_with_numpy(photos, capsys):
+    assert evaluate("--baseline=gray", f"--images={photos}", "--colorization_num_images=3") == 0
+    figures = json.loads(capsys.readouterr().out)
+    levels = []
+    for path in sorted(photos.iterdir())[:3]:
+        rgb = np.asarray(Image.open(path).convert("RGB"), np.float64) / 255
+        error = np.mean((rgb - rgb.mean(axis=-1, keepdims=True)) ** 2)
+        levels.append(-10 * np.log10(error))
+    assert figures["num_images"] == 3
+    assert figures["psnr_db"] == pytest.approx(np.mean(levels), rel=1e-5)  # float32 images
+    assert figures["nll"] is None
+
+
+def test_unreadable_files_are_passed_over(photos, tmp_path, capfd):
+    (tmp_path / "a.jpg").write_text("not a photograph")
+    Image.open(photos / "photo0.png").save(tmp_path / "b.png")
+    assert evaluate("--baseline=gray", f"--images={tmp_path}") == 0
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["num_images"] == 1
+    assert "a.jpg" in shown.err
+
+
+def test_figure_that_is_not_finite_is_null(tmp_path, capsys):
+    Image.fromarray(np.full((9, 8, 3), 77, np.uint8)).save(tmp_path / "gray.png")
+    assert evaluate("--baseline=gray", f"--images={tmp_path}") == 0
+    text = capsys.readouterr().out
+    assert "Infinity" not in text
+    assert "NaN" not in text
+    assert json.loads(text)["num_images"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "words"),
+    [
+        (2, ["--images={photos}"], ("--model",)),
+        (2, ["--baseline=gray"], ("--images",)),
+        (2, ["--baseline=brown", "--images={photos}"], ("brown", "gray")),
+        (2, ["--protocol=taste", "--images={photos}"], ("taste", "colorization")),
+        (2, ["--modell={run}", "--images={photos}"], ("modell", "--help")),
+        (2, ["{photos}", "--baseline=gray"], ("--name=value",)),
+        (2, ["--model={run}", "--images={photos}", "--network_min_side=0"], ("at least 1",)),
+        (1, ["--model={folder}/none", "--images={photos}"], ("none",)),
+        (1, ["--model={photos}", "--images={photos}"], ("not a run", "flags.cfg")),
+        (1, ["--baseline=gray", "--images={folder}"], ("no image",)),
+        (1, ["--baseline=gray", "--images={folder}/none"], ("none",)),
+        (1, ["--baseline=gray", "--images={photos}", "--output_json={file}/x"], ("cannot write",)),
+    ],
+)
+def test_mistake_is_one_line(tiny_run, photos, tmp_path, capfd, status, arguments, words):
+    (tmp_path / "file").touch()
+    places = {"run": tiny_run, "photos": photos, "folder": tmp_path, "file": tmp_path / "file"}
+    capfd.readouterr()
+    assert evaluate(*(text.format(**places) for text in arguments)) == status
+    shown = capfd.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("tfcolor evaluate: ")
+    assert all(word in line for word in words)
+    assert shown.out == ""
+
+
+def test_folder_without_a_readable_image_is_an_error(tmp_path, capfd):
+    (tmp_path / "note.jpg").write_text("not a photograph")
+    assert evaluate("--baseline=gray", f"--images={tmp_path}") == 1
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert line.startswith("tfcolor evaluate: none of the 1 images could be read")

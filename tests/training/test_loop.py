@@ -1,0 +1,219 @@
+import copy
+import dataclasses
+import functools
+import json
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcolor.core.errors import UserError
+from tfcolor.training.checkpoints import restore_newest
+from tfcolor.training.loop import Run, Trainer
+from tfcolor.training.options import OptimizationOptions, TrainingOptions
+from tfcolor.training.run_directory import RunDirectory
+from tfcolor.training.schedules import scheduled_rate
+from tfcolor.training.signals import StoppedError, StopRequest
+
+TRAINING = TrainingOptions(
+    num_steps=12,
+    batch_size=5,
+    seed=1,
+    checkpoint_every_steps=4,
+    log_every_steps=2,
+    evaluate_every_steps=3,
+    evaluate_num_examples=10,
+)
+OPTIMIZATION = OptimizationOptions(learning_rate=0.05, rate_drops=(6,), weight_decay=0.0)
+
+
+class _StopAfter:
+    """A request that arrives during the given step."""
+
+    exit_status = 143
+
+    def __init__(self, step):
+        self._left = step
+
+    @property
+    def signal_number(self):
+        self._left -= 1
+        return 15 if self._left <= 0 else None
+
+
+class _KilledError(BaseException):
+    """Stands for a process that is killed: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def build_trainer(line_task, build_line_network):
+    """Returns what builds a trainer on a folder, as of a new process."""
+
+    def build(
+        folder, *, request=None, strategy=None, evaluators=(), optimization=OPTIMIZATION, **changes
+    ):
+        strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
+        with strategy.scope():
+            network = build_line_network()
+        run = Run(
+            task=changes.pop("task", line_task),
+            network=network,
+            strategy=strategy,
+            training=dataclasses.replace(TRAINING, **changes),
+            optimization=optimization,
+            directory=RunDirectory(folder),
+            flags={"seed": "1"},
+            evaluators=evaluators,
+        )
+        return Trainer(run, request or StopRequest())
+
+    return build
+
+
+@pytest.fixture
+def trainer(build_trainer, tmp_path):
+    """Returns what builds a trainer on the folder of this test."""
+    return functools.partial(build_trainer, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(build_trainer, tmp_path_factory):
+    """An uninterrupted run: its folder and its result."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, build_trainer(folder).train()
+
+
+def _logged(folder):
+    """Returns the logged steps of a run, without their speed."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(line.pop("images_per_second") > 0 for line in lines)
+    return lines
+
+
+def _weights(folder):
+    """Returns the kernel and bias of the last checkpoint."""
+    kernel, bias = tf.Variable(tf.zeros([3, 1])), tf.Variable(tf.zeros([1]))
+    dense = tf.train.Checkpoint(kernel=kernel, bias=bias)
+    network = tf.train.Checkpoint(dense=dense)
+    restore_newest(tf.train.Checkpoint(network=network), folder / "checkpoints")
+    return np.append(kernel, bias)
+
+
+def _assert_ends_alike(folder, result, whole):
+    """Compares a run bit for bit with the uninterrupted one."""
+    whole_folder, whole_result = whole
+    np.testing.assert_array_equal(_weights(folder), _weights(whole_folder))
+    assert _logged(folder) == _logged(whole_folder)
+    assert {**result, "wall_seconds": 0} == {**whole_result, "wall_seconds": 0}
+
+
+def _killer(when):
+    """Returns an evaluator that kills the process at one of its calls."""
+    calls = iter(range(100))
+
+    def evaluate():
+        if next(calls) == when:
+            raise _KilledError
+        return []
+
+    return evaluate
+
+
+def test_a_run_learns_and_leaves_its_records(whole):
+    folder, result = whole
+    lines = _logged(folder)
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    for line in lines:
+        assert line["loss"] == pytest.approx(line["loss_squared"] + line["loss_bend"], rel=1e-5)
+        assert line["learning_rate"] == scheduled_rate(OPTIMIZATION, line["step"] - 1)
+        assert line["gradient_norm"] > 0
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert result["steps"] == 12
+    assert result["heldout/loss"] >= result["best_loss"]
+    assert {"train/loss", "heldout/largest", "wall_seconds"} <= set(result)
+    assert result["stopped_on_plateau"] is False
+    folders = {path.name for path in (folder / "events").iterdir()}
+    assert folders == {"train", "eval", "eval_train", "eval_constant", "eval_train_constant"}
+    steps = {path.stem for path in (folder / "checkpoints").glob("*.index")}
+    assert steps == {"ckpt-4", "ckpt-8", "ckpt-12"}
+
+
+def test_heldout_baselines_are_fitted_to_the_training_split(whole):
+    _, result = whole
+    largest = max(result["train/largest"], result["heldout/largest"])
+    assert result["heldout/constant_loss"] == largest
+    assert result["train/constant_loss"] == result["train/largest"]
+
+
+def test_best_weights_are_those_of_the_best_look(whole):
+    folder, result = whole
+    (path,) = (folder / "checkpoints/best").glob("*.index")
+    assert path.stem == f"ckpt-{result['best_step']}"
+
+
+@pytest.mark.parametrize("step", [3, 11])
+def test_a_stopped_run_ends_as_the_uninterrupted_one(trainer, whole, tmp_path, step):
+    with pytest.raises(StoppedError) as caught:
+        trainer(request=_StopAfter(step)).train()
+    assert (caught.value.exit_status, caught.value.step) == (143, step)
+    assert (tmp_path / f"checkpoints/ckpt-{step}.index").exists()
+    _assert_ends_alike(tmp_path, trainer().train(), whole)
+
+
+def test_a_killed_run_ends_as_the_uninterrupted_one(trainer, whole, tmp_path):
+    with pytest.raises(_KilledError):
+        trainer(evaluators=[_killer(3)]).train()  # at step 9; the last checkpoint has 8
+    assert _logged(tmp_path)[-1]["step"] == 8
+    _assert_ends_alike(tmp_path, trainer().train(), whole)
+
+
+def test_a_finished_run_is_left_alone(build_trainer, whole):
+    folder, result = whole
+    assert build_trainer(folder, evaluators=[_killer(0)]).train() == result
+
+
+def test_two_devices_give_the_losses_of_one(trainer, whole, tmp_path, two_devices):
+    trainer(strategy=two_devices).train()
+    for one, other in zip(_logged(whole[0]), _logged(tmp_path), strict=True):
+        assert other == pytest.approx(one, rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_good_checkpoint(trainer, tmp_path):
+    diverging = OptimizationOptions(learning_rate=1e30)
+    with pytest.raises(UserError, match=r"the loss is .* at step .*; try a lower --learning_rate"):
+        trainer(optimization=diverging, checkpoint_every_steps=1).train()
+    assert np.all(np.isfinite(_weights(tmp_path)))
+
+
+def test_a_plateau_lowers_the_rate_and_ends_the_run(trainer, tmp_path):
+    stuck = OptimizationOptions(
+        learning_rate=1e-30, schedule="plateau", plateau_patience=1, plateau_drops=1
+    )
+    result = trainer(optimization=stuck, log_every_steps=1).train()
+    assert result["stopped_on_plateau"]
+    assert (result["steps"], result["best_step"]) == (6, 0)
+    # Looks at 0 (the best), 3 and 6; the rate falls for the steps after a look.
+    rates = [line["learning_rate"] for line in _logged(tmp_path)]
+    np.testing.assert_allclose(rates, [1e-30] * 3 + [1e-31] * 3, rtol=1e-6)
+    assert trainer(optimization=stuck, log_every_steps=1).train() == result
+
+
+def test_evaluators_are_called_at_every_look(trainer):
+    calls = []
+
+    def evaluate():
+        calls.append(len(calls))
+        return [("calls", float(len(calls)))]
+
+    trainer(evaluators=[evaluate], num_steps=7).train()
+    assert len(calls) == 4  # at 0, 3, 6 and the last step
+
+
+def test_a_run_without_a_heldout_split_watches_the_training_split(trainer, line_task):
+    task = copy.copy(line_task)
+    task.splits = ("train",)
+    result = trainer(task=task, num_steps=1).train()
+    assert "heldout/loss" not in result
+    assert result["best_loss"] <= result["train/loss"] < math.inf
