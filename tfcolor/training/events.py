@@ -8,6 +8,10 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
+# TensorBoard spreads every value over 30 float64: all of VGG's fc6 at once
+# would take 25 GB.
+MAX_HISTOGRAM_VALUES = 100_000
+
 
 class Events:
     """Writes scalars, pictures, weight histograms and hyperparameters.
@@ -50,7 +54,7 @@ class Events:
                 is_leaf = isinstance(layer, tf.keras.layers.Layer) and not layer.submodules
                 for variable in layer.trainable_variables if is_leaf else ():
                     role = variable.name.split(":")[0]
-                    tf.summary.histogram(f"{layer.name}/{role}", variable)
+                    tf.summary.histogram(f"{layer.name}/{role}", _sample(variable))
 
     def write_flags(self, flags: Mapping[str, str]) -> None:
         """Writes the resolved flags as hyperparameters of this run."""
@@ -68,3 +72,9 @@ class Events:
         if curve not in self._writers:
             self._writers[curve] = tf.summary.create_file_writer(str(self._folder / curve))
         return self._writers[curve]
+
+
+def _sample(values: tf.Tensor) -> tf.Tensor:
+    """Returns evenly spread values, float [N], at most `MAX_HISTOGRAM_VALUES`."""
+    flat = tf.reshape(values, [-1])
+    return flat[:: -(-flat.shape[0] // MAX_HISTOGRAM_VALUES)]

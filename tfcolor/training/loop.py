@@ -87,6 +87,7 @@ class Trainer:
             run.strategy, run.network, run.task, self._update, options.batch_size
         )
         self._measurements = [self._measurement(split) for split in run.task.splits]
+        self._saved_step: int | None = None
         self._seconds = 0.0
         self._last_loss = tf.constant(0.0)
 
@@ -121,7 +122,7 @@ class Trainer:
 
     def _begin(self) -> None:
         """Restores the last checkpoint and cuts the log after it."""
-        restored = self._checkpoints.restore_last()
+        restored = self._saved_step = self._checkpoints.restore_last()
         if self._is_chief:
             self._run.directory.forget_after(self.step)
         if restored is None:
@@ -242,9 +243,11 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        """Writes a checkpoint, unless the weights are already spoiled."""
+        """Writes a checkpoint, unless there is one or the weights are spoiled."""
         self._check_loss()
-        self._checkpoints.save(self.step)
+        if self.step != self._saved_step:
+            self._checkpoints.save(self.step)
+            self._saved_step = self.step
 
     def _check_loss(self) -> None:
         """Raises UserError if the loss of the last step is not finite."""

@@ -32,7 +32,7 @@ def test_shards_open_as_records(places, place):
 
 
 def test_schemes_name_their_source(places):
-    assert open_source("builtin:photos:heldout").num_examples == 3
+    assert open_source("builtin:photos:heldout").num_examples == 2
     assert open_source(f"files:{places / 'photos'}").num_examples == 1
     assert open_source(f"tfrecord:{places / 'records'}").num_examples == 2
 
