@@ -20,21 +20,47 @@ help:  ## List the targets.
 quickstart: .venv/.installed-runtime  ## Train, evaluate, export and colorize in ten minutes.
 	$(VENV) -m tfcolor.train --flagfile=configs/quickstart.cfg --run_dir=quickstart/run
 	$(VENV) -m tfcolor.evaluate --protocol=colorization --model=quickstart/run \
-	  --images=builtin:photos:heldout --output_json=quickstart/evaluation.json
+	  --images=builtin:photos:heldout --output_json=quickstart/evaluation.json >quickstart/log.txt
 	$(VENV) -m tfcolor.evaluate --protocol=colorization --baseline=gray \
-	  --images=builtin:photos:heldout --output_json=quickstart/baseline.json
+	  --images=builtin:photos:heldout --output_json=quickstart/baseline.json >>quickstart/log.txt
+	@rm -rf quickstart/saved_model quickstart/originals
 	$(VENV) -m tfcolor.export --run_dir=quickstart/run --export_dir=quickstart/saved_model
-	$(VENV) -c "from skimage import data, io; io.imsave('quickstart/coffee.png', data.coffee())"
+	@$(VENV) -c "$$COPY_PHOTOS"
 	$(VENV) -m tfcolor.colorize --model=quickstart/saved_model --output=quickstart/colorized \
-	  --sheet=quickstart/before_after.png quickstart/coffee.png
-	@echo
+	  --sheet=quickstart/before_after.png quickstart/originals
+	@$(VENV) -c "$$SHOW_SCORES"
 	@echo "TensorBoard logs    quickstart/run/events (.venv/bin/tensorboard --logdir quickstart/run)"
 	@echo "Before and after    quickstart/before_after.png"
+	@echo "Colored photographs quickstart/colorized"
 	@echo "SavedModel          quickstart/saved_model"
-	@echo "Scores              quickstart/evaluation.json, without color quickstart/baseline.json"
+
+# Two photographs that the network never saw, and two that it was trained on.
+define COPY_PHOTOS
+import pathlib, shutil
+from tfcolor.data.sources.builtin_photos import open_photos
+photos = open_photos("photos")
+paths = [pathlib.Path(photos.name_of(i)) for i in range(photos.num_examples)]
+folders = {"chelsea": "1_unseen", "coffee": "1_unseen", "astronaut": "2_seen", "china": "2_seen"}
+for path in paths:
+    if path.stem in folders:
+        target = pathlib.Path("quickstart/originals") / folders[path.stem] / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+endef
+export COPY_PHOTOS
+
+define SHOW_SCORES
+import json
+read = lambda name: json.load(open(f"quickstart/{name}.json"))
+ours, gray, run = read("evaluation"), read("baseline"), read("run/result")
+print()
+print(f"Held-out PSNR       {ours['psnr_db']:.2f} dB; left gray {gray['psnr_db']:.2f} dB")
+print(f"Held-out loss       {run['best_loss']:.3f}; best constant {run['heldout/constant_loss']:.3f}")
+endef
+export SHOW_SCORES
 
 test: lint  ## Check the style, then run the whole suite.
-	$(VENV) -m pytest -n 2 --durations=15
+	$(VENV) -m pytest -n 2 --dist=loadfile --durations=15
 
 bench: .venv/.installed-test  ## Run every benchmark; results go to benchmarks/results.
 	@for benchmark in benchmarks/bench_*.py; do \
