@@ -14,10 +14,12 @@ namespace tfcolor {
 namespace {
 
 constexpr int64_t kCacheLine = 64;
-constexpr int64_t kUnitBytes = 1 << 17;  // Of traffic in one unit of work.
-constexpr int64_t kHugePage = 1 << 21;   // Bytes.
-constexpr int64_t kBlock = 256;          // Channels summed at a time.
-constexpr int64_t kCoarseCells = 256;    // Maps up to here are cut by channels.
+constexpr int64_t kUnitBytes = 1 << 17;    // Of traffic in one unit of work.
+constexpr int64_t kHugePage = 1 << 21;     // Bytes.
+constexpr int64_t kBlock = 256;            // Channels summed at a time.
+constexpr int64_t kCachedBytes = 1 << 18;  // Half of a core's second level.
+constexpr int64_t kMaxPieceChannels = 1024;
+constexpr int64_t kCoarseCells = 256;  // Maps up to here are cut by channels.
 constexpr int kLocationsPerUnit = 64;
 constexpr int kAhead = 4;                    // Locations prefetched.
 constexpr int64_t kPrefetchedBytes = 1024;   // Beyond, the hardware follows.
@@ -145,8 +147,16 @@ struct Piece {
   int64_t end_channel;
 };
 
-// Cuts every map into pieces of about kUnitBytes of traffic: coarse maps by
-// channels, so that the columns' gradient is read once, fine ones by rows.
+bool IsCoarse(const MapGeometry& map) { return map.height * map.width <= kCoarseCells; }
+
+// Returns how many channels of float32 sums for all cells stay in cache.
+int64_t ChannelStep(int64_t cells) {
+  const int64_t fitting = kCachedBytes / (cells * sizeof(float)) / kCacheLine * kCacheLine;
+  return std::max(kCacheLine, std::min(fitting, kMaxPieceChannels));
+}
+
+// Cuts fine maps by rows into pieces of about kUnitBytes of traffic, and coarse
+// ones by channels, so that the sums of a piece stay in cache.
 std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const ColumnsShape& shape,
                                  int64_t element_bytes, Scatter mode) {
   std::vector<Piece> pieces;
@@ -157,10 +167,10 @@ std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const Col
       const int64_t written = mode == Scatter::kOverwrite ? cells : 0;
       const int64_t bytes = (written + 4 * shape.num_locations) * map.channels * element_bytes;
       const int64_t wanted = std::max<int64_t>(1, bytes / kUnitBytes);
-      const bool by_channel = cells <= kCoarseCells;
+      const bool by_channel = IsCoarse(map);
       const int64_t size = by_channel ? map.channels : map.height;
-      int64_t step = CeilOfRatio(size, std::min(wanted, std::max<int64_t>(1, size)));
-      if (by_channel) step = CeilOfRatio(step, kCacheLine) * kCacheLine;
+      const int64_t step =
+          by_channel ? ChannelStep(cells) : CeilOfRatio(size, std::min(wanted, size));
       for (int64_t first = 0; first < size; first += step) {
         const int64_t end = std::min(first + step, size);
         Piece piece = {static_cast<int64_t>(index), image, 0, cells, 0, map.channels};
@@ -178,8 +188,8 @@ std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const Col
   return pieces;
 }
 
-// Writes, or adds to, `channels` elements of one cell the sum of its shares.
-// `rows` is the piece's slice of the columns' gradient of the image.
+// Writes, or adds to, the elements of one cell the sum of its shares. `rows` is
+// the map's slice of the columns' gradient of the image.
 template <typename T>
 void ScatterCell(const Share* shares, int64_t num_shares, const T* rows, int64_t row_stride,
                  int64_t channels, Scatter mode, T* result) {
@@ -204,27 +214,18 @@ void ScatterCell(const Share* shares, int64_t num_shares, const T* rows, int64_t
   }
 }
 
-// Sets a piece's slice of cells [first, end) to zero.
+// Sets cells [first, end) to zero.
 template <typename T>
-void ClearCells(const MapGeometry& map, const Piece& piece, int64_t first, int64_t end,
-                T* gradient) {
-  const int64_t channels = piece.end_channel - piece.first_channel;
-  if (first >= end || channels == 0) return;
-  if (channels == map.channels) {
-    std::memset(gradient + first * channels, 0, (end - first) * channels * sizeof(T));
-    return;
-  }
-  for (int64_t cell = first; cell < end; ++cell) {
-    std::memset(gradient + cell * map.channels + piece.first_channel, 0, channels * sizeof(T));
-  }
+void ClearCells(const MapGeometry& map, int64_t first, int64_t end, T* gradient) {
+  std::memset(gradient + first * map.channels, 0, (end - first) * map.channels * sizeof(T));
 }
 
-// Writes one piece, every cell once. `rows` is the image's columns' gradient.
+// Writes one piece of a fine map, every cell once. `rows` is the image's columns'
+// gradient.
 template <typename T>
 void ScatterPiece(const MapGeometry& map, const Piece& piece, const Shares& shares, const T* rows,
                   int64_t row_stride, Scatter mode, T* gradient) {
-  const int64_t channels = piece.end_channel - piece.first_channel;
-  rows += map.first_channel + piece.first_channel;
+  rows += map.first_channel;
   const auto by_cell = [](const Share& share, int64_t cell) { return share.cell < cell; };
   auto share = std::lower_bound(shares.begin(), shares.end(), piece.first_cell, by_cell);
   const auto last = std::lower_bound(share, shares.end(), piece.end_cell, by_cell);
@@ -232,14 +233,43 @@ void ScatterPiece(const MapGeometry& map, const Piece& piece, const Shares& shar
   while (share != last) {
     auto next = share + 1;
     while (next != last && next->cell == share->cell) ++next;
-    if (last - next > kAhead) PrefetchRow(rows + next[kAhead].location * row_stride, channels);
-    T* result = gradient + share->cell * map.channels + piece.first_channel;
-    if (mode == Scatter::kOverwrite) ClearCells(map, piece, cleared, share->cell, gradient);
-    ScatterCell(&*share, next - share, rows, row_stride, channels, mode, result);
+    if (last - next > kAhead) PrefetchRow(rows + next[kAhead].location * row_stride, map.channels);
+    T* result = gradient + share->cell * map.channels;
+    if (mode == Scatter::kOverwrite) ClearCells(map, cleared, share->cell, gradient);
+    ScatterCell(&*share, next - share, rows, row_stride, map.channels, mode, result);
     cleared = share->cell + 1;
     share = next;
   }
-  if (mode == Scatter::kOverwrite) ClearCells(map, piece, cleared, piece.end_cell, gradient);
+  if (mode == Scatter::kOverwrite) ClearCells(map, cleared, piece.end_cell, gradient);
+}
+
+// Writes one piece of a coarse map, where a cell has many shares: reads every
+// row once, in order, and spreads it over the sums of its cells.
+template <typename T>
+void ScatterCoarsePiece(const MapGeometry& map, const Piece& piece, const float* locations,
+                        int64_t num_locations, const T* rows, int64_t row_stride, Scatter mode,
+                        T* gradient) {
+  const int64_t channels = piece.end_channel - piece.first_channel;
+  std::vector<float> sums(piece.end_cell * channels, 0.0f);
+  rows += map.first_channel + piece.first_channel;
+  for (int64_t l = 0; l < num_locations; ++l) {
+    if (l + 1 < num_locations) PrefetchRow(rows + (l + 1) * row_stride, channels);
+    const Corners corners = FindCorners(locations + 2 * l, map);
+    WeightedTargets targets = {};
+    targets.count = corners.count;
+    for (int k = 0; k < corners.count; ++k) {
+      targets.rows[k] = sums.data() + corners.cells[k] * channels;
+      targets.weights[k] = corners.weights[k];
+    }
+    SpreadRow(rows + l * row_stride, channels, targets);
+  }
+  gradient += piece.first_channel;
+  for (int64_t cell = 0; cell < piece.end_cell; ++cell) {
+    float* total = sums.data() + cell * channels;
+    WeightedRows<T> held = {{gradient + cell * map.channels}, {1.0f}, 1};
+    if (mode == Scatter::kAdd) AddRows(held, channels, total);
+    StoreRow(total, channels, gradient + cell * map.channels);
+  }
 }
 
 template <typename T>
@@ -252,6 +282,7 @@ void ScatterAll(const std::vector<MapGeometry>& maps, const float* locations,
   parallel_for(shape.batch * num_maps, kNanosecondsPerLocation * (1 + shape.num_locations),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {
+                   if (IsCoarse(maps[i % num_maps])) continue;
                    const float* image = locations + 2 * (i / num_maps) * shape.num_locations;
                    shares[i] = FindShares(maps[i % num_maps], image, shape.num_locations);
                  }
@@ -263,10 +294,16 @@ void ScatterAll(const std::vector<MapGeometry>& maps, const float* locations,
       const Piece& piece = pieces[i];
       const MapGeometry& map = maps[piece.map];
       const int64_t map_elements = map.height * map.width * map.channels;
-      ScatterPiece(map, piece, shares[piece.image * num_maps + piece.map],
-                   static_cast<const T*>(columns_gradient) + piece.image * row_elements,
-                   shape.channels, mode,
-                   static_cast<T*>(gradients[piece.map]) + piece.image * map_elements);
+      const T* rows = static_cast<const T*>(columns_gradient) + piece.image * row_elements;
+      T* gradient = static_cast<T*>(gradients[piece.map]) + piece.image * map_elements;
+      if (IsCoarse(map)) {
+        const float* image = locations + 2 * piece.image * shape.num_locations;
+        ScatterCoarsePiece(map, piece, image, shape.num_locations, rows, shape.channels, mode,
+                           gradient);
+      } else {
+        ScatterPiece(map, piece, shares[piece.image * num_maps + piece.map], rows, shape.channels,
+                     mode, gradient);
+      }
     }
   });
 }

@@ -152,8 +152,8 @@ struct GpuDevice {
     return context->op_device_context()->stream()->platform_specific_handle().stream;
   }
 
-  static void Check(OpKernelContext* context, const char* message) {
-    OP_REQUIRES(context, message == nullptr, tensorflow::errors::Internal(message));
+  static void Check(OpKernelContext* context, const char* error) {
+    OP_REQUIRES(context, error == nullptr, tensorflow::errors::Internal(error));
   }
 
   static void Sample(OpKernelContext* context, ElementType type,
@@ -169,10 +169,14 @@ struct GpuDevice {
                       const std::vector<MapGeometry>& maps, const float* locations,
                       const ColumnsShape& shape, const void* columns_gradient,
                       tfcolor::Scatter mode, const std::vector<void*>& gradients) {
+    Tensor scratch;
+    OP_REQUIRES_OK(context, context->allocate_temp(
+                                tensorflow::DT_INT8,
+                                TensorShape({TfcolorScatterScratchBytes(&shape)}), &scratch));
     for (size_t i = 0; i < maps.size(); ++i) {
       Check(context, TfcolorScatterOnGpu(static_cast<int>(type), &maps[i], locations, &shape,
                                          columns_gradient, mode == tfcolor::Scatter::kAdd,
-                                         gradients[i], Stream(context)));
+                                         gradients[i], scratch.data(), Stream(context)));
     }
   }
 

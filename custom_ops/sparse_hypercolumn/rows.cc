@@ -38,6 +38,39 @@ inline __attribute__((always_inline)) void Sum(const WeightedRows<T>& sum, int64
   }
 }
 
+template <int kCount, typename T>
+inline __attribute__((always_inline)) void SpreadFixed(const T* __restrict row, int64_t channels,
+                                                       const WeightedTargets& targets) {
+  float* __restrict first = targets.rows[0];
+  float* __restrict second = targets.rows[kCount > 1 ? 1 : 0];
+  float* __restrict third = targets.rows[kCount > 2 ? 2 : 0];
+  float* __restrict fourth = targets.rows[kCount > 3 ? 3 : 0];
+  const float weights[kMaxRows] = {targets.weights[0], targets.weights[1], targets.weights[2],
+                                   targets.weights[3]};
+  for (int64_t c = 0; c < channels; ++c) {
+    const float value = ToFloat(row[c]);
+    first[c] += weights[0] * value;
+    if (kCount > 1) second[c] += weights[1] * value;
+    if (kCount > 2) third[c] += weights[2] * value;
+    if (kCount > 3) fourth[c] += weights[3] * value;
+  }
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void Spread(const T* row, int64_t channels,
+                                                  const WeightedTargets& targets) {
+  switch (targets.count) {
+    case 1:
+      return SpreadFixed<1>(row, channels, targets);
+    case 2:
+      return SpreadFixed<2>(row, channels, targets);
+    case 3:
+      return SpreadFixed<3>(row, channels, targets);
+    default:
+      return SpreadFixed<4>(row, channels, targets);
+  }
+}
+
 template <typename From, typename To>
 inline __attribute__((always_inline)) void Convert(const From* __restrict source, int64_t channels,
                                                    To* __restrict result) {
@@ -74,6 +107,21 @@ void AddRows(const WeightedRows<Bfloat16>& sum, int64_t channels, float* result)
 TFCOLOR_PER_INSTRUCTION_SET
 void AddRows(const WeightedRows<Half>& sum, int64_t channels, float* result) {
   Sum<true>(sum, channels, result);
+}
+
+TFCOLOR_PER_INSTRUCTION_SET
+void SpreadRow(const float* row, int64_t channels, const WeightedTargets& targets) {
+  Spread(row, channels, targets);
+}
+
+TFCOLOR_PER_INSTRUCTION_SET
+void SpreadRow(const Bfloat16* row, int64_t channels, const WeightedTargets& targets) {
+  Spread(row, channels, targets);
+}
+
+TFCOLOR_PER_INSTRUCTION_SET
+void SpreadRow(const Half* row, int64_t channels, const WeightedTargets& targets) {
+  Spread(row, channels, targets);
 }
 
 TFCOLOR_PER_INSTRUCTION_SET
