@@ -12,7 +12,7 @@ MANIFEST := setup.py pyproject.toml constraints.txt
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test bench lint format clean
+.PHONY: help quickstart test native sanitize wheel bench lint format clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -59,7 +59,17 @@ print(f"Held-out loss       {run['best_loss']:.3f}; best constant {run['heldout/
 endef
 export SHOW_SCORES
 
-test: lint  ## Check the style, then run the whole suite.
+native: .venv/.installed-runtime  ## Build the native op again if its sources changed.
+	@$(VENV) custom_ops/build.py
+
+sanitize: .venv/.installed-test  ## Fuzz the native op under ASan and UBSan.
+	@$(VENV) custom_ops/sanitize.py
+
+wheel: .venv/.installed-runtime  ## Make a wheel for this platform in dist.
+	@$(VENV) -m pip wheel --quiet --no-build-isolation --no-deps -w dist .
+	@ls dist
+
+test: lint native  ## Check the style, then run the whole suite.
 	$(VENV) -m pytest -n 2 --dist=loadfile --durations=15
 
 bench: .venv/.installed-test  ## Run every benchmark; results go to benchmarks/results.
@@ -94,9 +104,11 @@ clean:  ## Remove everything made here, .venv and quickstart included.
 
 .venv/.installed-runtime: .venv/.created $(MANIFEST)
 	@echo "Installing tfcolor and what it needs into .venv (about 3 GB, some minutes the first time)"
-	@$(INSTALL) -e .
+	@$(INSTALL) setuptools wheel 'tensorflow==2.15.*'
+	@$(INSTALL) --no-build-isolation -e .
+	@$(VENV) custom_ops/build.py
 	@touch $@
 
 .venv/.installed-test: .venv/.installed-runtime
-	@$(INSTALL) -e '.[test]'
+	@$(INSTALL) --no-build-isolation -e '.[test]'
 	@touch $@

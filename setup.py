@@ -1,11 +1,18 @@
-"""Builds and installs tfcolor."""
+"""Builds and installs tfcolor, with its native op where there is a compiler."""
 
 import re
+import shutil
+import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "custom_ops"))
+
+from build import LIBRARY, BuildError, build  # noqa: E402
+
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tfcolor/__init__.py").read_text()).group(1)
 
 INSTALL = [
@@ -29,6 +36,28 @@ INSTALL = [
 ]
 TEST = ["clang-format", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff"]
 
+
+class BuildNativeOp(build_ext):
+    """Compiles the native op; without a compiler, says so in one line."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Names the library as `tf.load_op_library` is told it, without a Python tag."""
+        return str(Path(*fullname.split("."))) + ".so"
+
+    def build_extension(self, extension: Extension) -> None:
+        """Puts the library and the record of what it is for where the wheel wants them."""
+        try:
+            build()
+        except BuildError as error:
+            sys.stderr.write(f"native op: not built, {error}; tfcolor uses plain TensorFlow\n")
+            return
+        target = Path(self.get_ext_fullpath(extension.name))
+        if target.resolve() != LIBRARY:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for suffix in (".so", ".json"):
+                shutil.copy2(LIBRARY.with_suffix(suffix), target.with_suffix(suffix))
+
+
 setup(
     name="tfcolor",
     version=VERSION,
@@ -38,6 +67,8 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["tfcolor", "tfcolor.*"]),
+    ext_modules=[Extension("tfcolor.ops._sparse_hypercolumn", sources=[], optional=True)],
+    cmdclass={"build_ext": BuildNativeOp},
     install_requires=INSTALL,
     extras_require={"test": TEST},
     entry_points={"console_scripts": ["tfcolor = tfcolor.__main__:main"]},

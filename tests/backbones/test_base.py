@@ -207,3 +207,19 @@ def test_undeclared_channels_are_an_error():
 def test_images_without_channels_are_an_error():
     with pytest.raises(ValueError, match="input_channels=0; expected at least 1"):
         _build("vgg16", input_channels=0)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_network_continues_with_what_the_visitor_returns(name):
+    class_ = BACKBONES[name]
+    backbone = class_(class_.Options(width_multiplier=1 / 32), 1, 5)
+    visited = []
+
+    def visit(tap, activation):
+        visited.append(tap)
+        return activation if tap == "data" or tap == "x" else tf.zeros_like(activation)
+
+    features = backbone(tf.random.uniform([1, 40, 33, 1]), visitor=visit)
+    assert visited == list(backbone.tap_channels)
+    assert not np.any(features["top"])
+    assert not any(np.any(features[tap]) for tap in visited[1:])

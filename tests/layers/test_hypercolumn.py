@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.taps import Tap
+from tfcolor.layers import hypercolumn
 from tfcolor.layers.hypercolumn import HypercolumnProjection
 from tfcolor.ops.sparse_hypercolumn import sparse_hypercolumn
 
@@ -46,6 +47,83 @@ def test_sparse_multiplies_the_joined_columns():
     np.testing.assert_allclose(
         layer.sparse(features, locations, TAPS), expected, rtol=1e-4, atol=1e-5
     )
+
+
+def test_small_taps_are_projected_before_they_are_sampled():
+    """Fewer cells than locations: no tensor has their channels for every location."""
+    channels = {"fine": 2, "small": 50, "twin": 60}
+    layer = HypercolumnProjection(channels, 3, seed=3)
+    layer.kernel.assign(tf.random.normal(layer.kernel.shape))
+    taps = {
+        "fine": Tap("fine", 1, 0.0, 2),
+        "small": Tap("small", 8, 3.5, 50),
+        "twin": Tap("twin", 8, 3.5, 60),
+    }
+    shapes = {"fine": [2, 21, 13, 2], "small": [2, 3, 2, 50], "twin": [2, 3, 2, 60]}
+    features = {name: tf.random.normal(shape) for name, shape in shapes.items()}
+    locations = tf.random.uniform([2, 9, 2], -3, 25)
+    run = tf.function(lambda features: layer.sparse(features, locations, taps))
+    graph = run.get_concrete_function(features).graph
+    columns = [
+        out.shape[-1]
+        for operation in graph.get_operations()
+        for out in operation.outputs
+        if out.shape.rank == 3 and out.shape[1] == 9
+    ]
+    assert max(columns) <= 3
+    joined = sparse_hypercolumn(list(features.values()), locations, list(taps.values()))
+    expected = joined.numpy() @ layer.kernel.numpy()
+    np.testing.assert_allclose(run(features), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_order_of_projection_does_not_change_gradients():
+    layer, features = _layer(), _features()
+    locations = tf.random.uniform([2, 31, 2], -3, 25)
+
+    def gradients(project):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            loss = tf.reduce_sum(tf.sin(project()))
+        return tape.gradient(loss, [layer.kernel, *features.values()])
+
+    def sample_first():
+        columns = sparse_hypercolumn(list(features.values()), locations, list(TAPS.values()))
+        return columns @ layer.kernel + layer.bias
+
+    for one, other in zip(
+        gradients(lambda: layer.sparse(features, locations, TAPS)),
+        gradients(sample_first),
+        strict=True,
+    ):
+        np.testing.assert_allclose(
+            tf.convert_to_tensor(one), tf.convert_to_tensor(other), rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("num_locations", [3, 31])
+def test_passing_through_gives_the_same_outputs(num_locations):
+    layer, features = _layer(), _features()
+    locations = tf.random.uniform([2, num_locations, 2], -3, 25)
+    sampler = layer.build_sampler(locations, TAPS, SIZE)
+    if sampler is None:
+        pytest.skip("the native op is not built")
+    assert (
+        tuple(sampler.taps)
+        == (tuple(TAPS) if num_locations == 3 else ("fine",))[: len(sampler.taps)]
+    )
+    passed = {name: sampler(name, one) for name, one in features.items()}
+    np.testing.assert_allclose(
+        layer.sparse(passed, locations, TAPS, sampler),
+        layer.sparse(features, locations, TAPS),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_without_the_native_op_nothing_passes_through(monkeypatch):
+    monkeypatch.setattr(hypercolumn, "choose_implementation", lambda *_: "reference")
+    assert _layer().build_sampler(tf.zeros([2, 3, 2]), TAPS, SIZE) is None
 
 
 @pytest.mark.parametrize("grid", [Tap("grid", 4, 1.5), Tap("grid", 4, 0.0), Tap("grid", 2, 0.5)])

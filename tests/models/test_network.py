@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.heads.histogram import HistogramHead
+from tfcolor.layers import hypercolumn
 from tfcolor.models.network import Network, kernel_and_bias_variables
 
 SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
@@ -57,6 +58,46 @@ def test_unknown_sizes_give_the_same_outputs():
     np.testing.assert_allclose(
         traced(inputs)["hue_logits"], network(inputs)["hue_logits"], rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("num_locations", [7, 40])
+def test_maps_pass_through_in_training_with_the_same_numbers(name, num_locations, monkeypatch):
+    # Batch norm cancels the biases, whose gradients are then rounding alone.
+    network, inputs = _network(name, use_batch_norm=False), _inputs((35, 52))
+    network.head.hidden.kernel.assign(tf.random.normal(network.head.hidden.kernel.shape))
+    inputs["locations"] = tf.random.uniform([2, num_locations, 2], 0, 45)
+
+    def step():
+        with tf.GradientTape() as tape:
+            logits = network(inputs, training=True)["hue_logits"]
+            loss = tf.reduce_mean(tf.nn.log_softmax(logits)[..., 0])
+        gradients = tape.gradient(loss, network.trainable_variables)
+        return [logits, *(tf.convert_to_tensor(one) for one in gradients)]
+
+    graph = tf.function(step).get_concrete_function()
+    kinds = [operation.type for operation in graph.graph.get_operations()]
+    if "Tfcolor>HypercolumnTap" not in kinds:
+        pytest.skip("the native op is not built")
+    assert "ZerosLike" not in kinds
+    monkeypatch.setattr(hypercolumn, "choose_implementation", lambda *_: "reference")
+    for one, other in zip(graph(), tf.function(step)(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max())
+
+
+def test_inference_has_stock_operations_only():
+    network = _network()
+    taps = network.backbone.taps(32, 48)
+
+    @tf.function
+    def serve(images):
+        logits, _ = network.head.dense(network.features(images), taps, (32, 48))
+        return logits
+
+    graph = serve.get_concrete_function(tf.zeros([1, 32, 48, 1])).graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    assert not [node.op for node in nodes if ">" in node.op]
 
 
 def test_canonical_mode_reaches_the_head():

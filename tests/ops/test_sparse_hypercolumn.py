@@ -115,15 +115,30 @@ def test_unknown_shapes_give_the_same_numbers():
     )
 
 
-def test_hypercolumn_joins_channels_in_tap_order():
-    maps = [_random(2, 20, 12, 1), _random(2, 5, 3, 4), _random(2, 3, 2, 2)]
-    taps = [Tap("a", 1, 0.0, 1), Tap("b", 4, 1.5, 4), Tap("c", 8, 3.5, 2)]
-    columns = sparse_hypercolumn([tf.constant(one) for one in maps], tf.constant(LOCATIONS), taps)
-    parts = [
-        _reference(one, LOCATIONS, tap.stride, tap.offset)
-        for one, tap in zip(maps, taps, strict=True)
-    ]
-    np.testing.assert_allclose(columns, np.concatenate(parts, -1), rtol=1e-5, atol=1e-6)
+MAPS = [_random(2, 20, 12, 1), _random(2, 5, 3, 4), _random(2, 3, 2, 2)]
+TAPS = [Tap("a", 1, 0.0, 1), Tap("b", 4, 1.5, 4), Tap("c", 8, 3.5, 2)]
+
+
+def test_hypercolumn_joins_channels_in_tap_order(implementation, exact_columns):
+    columns = sparse_hypercolumn(MAPS, tf.constant(LOCATIONS), TAPS, implementation)
+    np.testing.assert_allclose(columns, exact_columns(MAPS, LOCATIONS, TAPS), rtol=1e-5, atol=1e-6)
+
+
+def test_hypercolumn_gradients_are_the_transpose(implementation, exact_gradients):
+    maps, weights = [tf.constant(one) for one in MAPS], _random(2, 4, 7)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        columns = sparse_hypercolumn(maps, tf.constant(LOCATIONS), TAPS, implementation)
+    gradients = tape.gradient(columns, maps, output_gradients=tf.constant(weights))
+    for one, other in zip(gradients, exact_gradients(MAPS, LOCATIONS, TAPS, weights), strict=True):
+        np.testing.assert_allclose(tf.convert_to_tensor(one), other, rtol=1e-5, atol=1e-6)
+
+
+def test_hypercolumn_checks_static_shapes(implementation):
+    with pytest.raises(ValueError, match=r"'b' has 3 maps but locations are for 2"):
+        sparse_hypercolumn(
+            [MAPS[0], tf.zeros([3, 5, 3, 4])], tf.constant(LOCATIONS), TAPS[:2], implementation
+        )
 
 
 def test_permuting_the_batch_permutes_the_columns():

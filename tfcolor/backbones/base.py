@@ -1,6 +1,6 @@
 """What every base network is: named activations with declared geometry."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -8,6 +8,9 @@ from tfcolor.core.taps import Scalar, Tap, map_size
 
 INPUT_MEAN = 114.451 / 255
 """Subtracted from every channel: the only normalization of the input."""
+
+Visitor = Callable[[str, tf.Tensor], tf.Tensor]
+"""Sees each named activation and returns the one to continue with."""
 
 
 class Backbone(tf.keras.Model):
@@ -53,7 +56,12 @@ class Backbone(tf.keras.Model):
         raise NotImplementedError
 
     def activations(
-        self, inputs: tf.Tensor, seeds: tf.Tensor | None, training: bool, convolutional: bool
+        self,
+        inputs: tf.Tensor,
+        seeds: tf.Tensor | None,
+        training: bool,
+        convolutional: bool,
+        visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
         """Computes the named activations of mean-subtracted images.
 
@@ -63,6 +71,7 @@ class Backbone(tf.keras.Model):
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`.
+          visitor: called with each named activation as soon as it is made.
 
         Returns:
           As for `call`.
@@ -75,6 +84,7 @@ class Backbone(tf.keras.Model):
         seeds: tf.Tensor | None = None,
         training: bool = False,
         convolutional: bool = True,
+        visitor: Visitor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Computes every named activation.
 
@@ -86,6 +96,8 @@ class Backbone(tf.keras.Model):
           convolutional: True keeps a map at every layer, for any input size.
             False takes images of the canonical size and collapses the fully
             connected layers to [B, D].
+          visitor: called with the name and [B, h, w, C] map of each activation
+            as soon as it is made; the network continues with what it returns.
 
         Returns:
           Activations of the compute dtype by tap name, after the nonlinearity
@@ -97,7 +109,8 @@ class Backbone(tf.keras.Model):
         if not convolutional:
             images = self._with_static_size(images)
         inputs = tf.cast(images - INPUT_MEAN, self.compute_dtype)
-        activations = self.activations(inputs, seeds, training, convolutional)
+        visitor = visitor or _continue_with
+        activations = self.activations(inputs, seeds, training, convolutional, visitor)
         self._check_channels(activations)
         return activations
 
@@ -114,3 +127,8 @@ class Backbone(tf.keras.Model):
                     f"{self.name}: tap {name!r} declares {channels} channels, "
                     f"its map has {activations[name].shape[-1]}"
                 )
+
+
+def _continue_with(name: str, activation: tf.Tensor) -> tf.Tensor:
+    """Returns the activation: the visitor where there is none."""
+    return activation

@@ -5,7 +5,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.base import Backbone, Visitor
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap, Window, compose_tap
@@ -152,7 +152,12 @@ class ChainBackbone(Backbone):
         return taps
 
     def activations(
-        self, inputs: tf.Tensor, seeds: tf.Tensor | None, training: bool, convolutional: bool
+        self,
+        inputs: tf.Tensor,
+        seeds: tf.Tensor | None,
+        training: bool,
+        convolutional: bool,
+        visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
         """Computes the named activations of mean-subtracted images.
 
@@ -161,6 +166,7 @@ class ChainBackbone(Backbone):
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`.
+          visitor: called with each named activation as soon as it is made.
 
         Returns:
           As for `call`.
@@ -168,15 +174,15 @@ class ChainBackbone(Backbone):
         Raises:
           ValueError: if the canonical mode gets images of another size.
         """
-        activations = {self.input_tap: inputs}
-        current = inputs
+        current = visitor(self.input_tap, inputs)
+        activations = {self.input_tap: current}
         for stage in self.stages:
             padding = "SAME" if convolutional else stage.canonical_padding
             if isinstance(stage, Pool):
                 current = _pool(current, stage, padding)
             elif convolutional or not self._ends_before(stage, current):
                 current = self._convolve(current, stage, padding, seeds, training)
-                activations[stage.name] = current
+                current = activations[stage.name] = visitor(stage.name, current)
             else:
                 return {**activations, "top": current}
         if not convolutional:

@@ -8,6 +8,7 @@ from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap
 from tfcolor.layers.dropout import StatelessDropout
 from tfcolor.layers.hypercolumn import HypercolumnProjection
+from tfcolor.ops.pass_through import PassThroughColumns
 
 
 class HistogramHead(tf.keras.Model):
@@ -64,6 +65,7 @@ class HistogramHead(tf.keras.Model):
         inputs: Mapping[str, tf.Tensor],
         taps: Mapping[str, Tap],
         training: bool = False,
+        sampler: PassThroughColumns | None = None,
     ) -> dict[str, tf.Tensor]:
         """Predicts logits at sparse locations.
 
@@ -73,13 +75,34 @@ class HistogramHead(tf.keras.Model):
             and in training `seed`, int64 [B, 2].
           taps: geometry of each map.
           training: whether dropout is on.
+          sampler: what `build_sampler` gave, after `features` passed through.
 
         Returns:
           `NAME_logits`, float32 [B, L, K], for every histogram.
         """
-        hidden = tf.nn.relu(self.hidden.sparse(features, inputs["locations"], taps))
+        hidden = tf.nn.relu(self.hidden.sparse(features, inputs["locations"], taps, sampler))
         hidden = self.dropout(hidden, seeds=inputs.get("seed"), training=training)
         return self._logits(hidden)
+
+    def build_sampler(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        taps: Mapping[str, Tap],
+        image_size: tuple[Scalar, Scalar],
+    ) -> PassThroughColumns | None:
+        """Builds what the feature maps of a training step may pass through.
+
+        Args:
+          inputs: `locations`, float32 [B, L, 2], (row, column) in input pixels.
+          taps: geometry of each map.
+          image_size: (height, width) of the image in pixels: ints or scalar
+            int32 tensors.
+
+        Returns:
+          A visitor of the backbone's activations, or None where the maps are to
+          be sampled afterwards.
+        """
+        return self.hidden.build_sampler(inputs["locations"], taps, image_size)
 
     def dense(
         self,

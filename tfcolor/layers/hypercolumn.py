@@ -1,11 +1,13 @@
 """The linear layer on hypercolumns, at sparse locations or on a grid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfcolor.core.taps import Scalar, Tap
+from tfcolor.core.taps import Scalar, Tap, map_size
 from tfcolor.ops.dense_sampling import resize_features
+from tfcolor.ops.implementation import choose_implementation
+from tfcolor.ops.pass_through import PassThroughColumns
 from tfcolor.ops.sparse_hypercolumn import sparse_hypercolumn
 
 KERNEL_STDDEV = 1e-4
@@ -14,10 +16,10 @@ KERNEL_STDDEV = 1e-4
 class HypercolumnProjection(tf.keras.layers.Layer):
     """Projects the joined channels of several taps: `columns @ kernel + bias`.
 
-    Sampling and projecting are both linear, so their order is free. Sparse
-    locations are sampled first. On a grid a coarse tap is projected at its own
-    resolution, which never builds the map of all channels; both agree to
-    float32 rounding.
+    Sampling and projecting are both linear, so their order is free. What is less
+    comes first: a tap with fewer cells than there are locations is projected
+    before it is sampled, and on a grid so is every coarse tap, which never
+    builds the map of all channels. All agree to float32 rounding.
 
     Args:
       channels: features of each tap by name; their order is that of the
@@ -51,7 +53,11 @@ class HypercolumnProjection(tf.keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=[units], initializer="zeros")
 
     def sparse(
-        self, features: Mapping[str, tf.Tensor], locations: tf.Tensor, taps: Mapping[str, Tap]
+        self,
+        features: Mapping[str, tf.Tensor],
+        locations: tf.Tensor,
+        taps: Mapping[str, Tap],
+        sampler: PassThroughColumns | None = None,
     ) -> tf.Tensor:
         """Projects the hypercolumns at sparse locations.
 
@@ -59,16 +65,56 @@ class HypercolumnProjection(tf.keras.layers.Layer):
           features: float [B, H, W, C] maps by tap name; others are ignored.
           locations: float32 [B, L, 2], (row, column) in input pixels.
           taps: geometry of each map.
+          sampler: what `build_sampler` gave, after `features` passed through.
 
         Returns:
           [B, L, units] of the layer's compute dtype.
         """
-        columns = sparse_hypercolumn(
-            [features[name] for name in self.tap_names],
-            locations,
-            [taps[name] for name in self.tap_names],
+        if sampler is not None:
+            names, columns = tuple(sampler.taps), sampler.columns
+        else:
+            sizes = {name: map_size(features[name]) for name in self.tap_names}
+            names = self._sampled_first(sizes, locations)
+            columns = _sample(features, locations, taps, names) if names else None
+        if names == self.tap_names:
+            return self._project(columns, self.kernel) + self._cast(self.bias)
+        kernels = dict(zip(self.tap_names, tf.split(self.kernel, self.tap_channels), strict=True))
+        total = self._cast(self.bias)
+        if columns is not None:
+            kernel = tf.concat([kernels[name] for name in names], axis=0)
+            total = total + self._project(columns, kernel)
+        for members in self._projected_first(names, taps):
+            maps = [self._project(features[name], kernels[name]) for name in members]
+            joined = {members[0]: tf.add_n(maps)}
+            total = total + _sample(joined, locations, taps, members[:1])
+        return total
+
+    def build_sampler(
+        self, locations: tf.Tensor, taps: Mapping[str, Tap], image_size: tuple[Scalar, Scalar]
+    ) -> PassThroughColumns | None:
+        """Builds what the maps may pass through while the network makes them.
+
+        Args:
+          locations: float32 [B, L, 2], (row, column) in input pixels.
+          taps: geometry of each map.
+          image_size: (height, width) of the image in pixels: ints or scalar
+            int32 tensors.
+
+        Returns:
+          A visitor for the taps that are sampled before they are projected, or
+          None where the native op is not used or there is no such tap.
+        """
+        if choose_implementation(None, locations) != "native":
+            return None
+        # Exact for SAME padding; elsewhere only the order may differ, not the result.
+        sizes = {
+            name: tuple(-(-size // taps[name].stride) for size in image_size)
+            for name in self.tap_names
+        }
+        names = self._sampled_first(sizes, locations)
+        return (
+            PassThroughColumns(locations, {name: taps[name] for name in names}) if names else None
         )
-        return self._project(columns, self.kernel) + self._cast(self.bias)
 
     def dense(
         self,
@@ -105,6 +151,29 @@ class HypercolumnProjection(tf.keras.layers.Layer):
             total = total + self._project(tf.concat(sampled, axis=-1), kernel)
         return total
 
+    def _sampled_first(
+        self, sizes: Mapping[str, tuple[Scalar, ...]], locations: tf.Tensor
+    ) -> tuple[str, ...]:
+        """Returns the taps not known to have fewer cells than there are locations."""
+        num_locations = locations.shape[1]
+
+        def is_small(size: tuple[Scalar, ...]) -> bool:
+            static = num_locations is not None and not any(map(tf.is_tensor, size))
+            return static and size[0] * size[1] < num_locations
+
+        return tuple(name for name in self.tap_names if not is_small(sizes[name]))
+
+    def _projected_first(
+        self, sampled: tuple[str, ...], taps: Mapping[str, Tap]
+    ) -> list[tuple[str, ...]]:
+        """Groups the other taps by geometry: the sum of a group is sampled once."""
+        groups: dict[tuple, tuple[str, ...]] = {}
+        for name in self.tap_names:
+            if name not in sampled:
+                key = _geometry_key(taps[name])
+                groups[key] = (*groups.get(key, ()), name)
+        return list(groups.values())
+
     def _project(self, columns: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Multiplies [..., C] by [C, units] in the compute dtype."""
         return tf.tensordot(self._cast(columns), self._cast(kernel), axes=1)
@@ -127,11 +196,23 @@ def _group_by_geometry(
     groups: dict[tuple | None, tuple[Tap | None, list[int]]] = {}
     for index, name in enumerate(names):
         tap = taps[name] if taps[name].stride > grid.stride else None
-        key = None if tap is None else (tap.stride, *map(_offset_key, tap.offset))
+        key = None if tap is None else _geometry_key(tap)
         groups.setdefault(key, (tap, []))[1].append(index)
     return list(groups.values())
 
 
-def _offset_key(offset: Scalar) -> object:
-    """Returns a hashable that is equal only for provably equal offsets."""
-    return offset.ref() if tf.is_tensor(offset) else offset
+def _geometry_key(tap: Tap) -> tuple:
+    """Returns a hashable that is equal only for provably equal geometry."""
+    offsets = (offset.ref() if tf.is_tensor(offset) else offset for offset in tap.offset)
+    return (tap.stride, *offsets)
+
+
+def _sample(
+    features: Mapping[str, tf.Tensor],
+    locations: tf.Tensor,
+    taps: Mapping[str, Tap],
+    names: Sequence[str],
+) -> tf.Tensor:
+    """Samples the named maps, [B, L, sum of C]."""
+    maps = [features[name] for name in names]
+    return sparse_hypercolumn(maps, locations, [taps[name] for name in names])

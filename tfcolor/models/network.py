@@ -11,6 +11,10 @@ from tfcolor.core.taps import map_size
 class Network(tf.keras.Model):
     """A backbone followed by a head.
 
+    A head that samples maps at sparse locations may offer `build_sampler`. In
+    training every map then passes through the sampler as the backbone makes it,
+    with the same outputs and gradients in less time and memory.
+
     Args:
       backbone: turns images into feature maps.
       head: `head(features, inputs, taps, training)` turns them into outputs.
@@ -40,14 +44,19 @@ class Network(tf.keras.Model):
           The head's outputs by name.
         """
         images = inputs["image"]
+        taps = self.backbone.taps(*map_size(images))
+        sampler = None
+        if training and self.convolutional and hasattr(self.head, "build_sampler"):
+            sampler = self.head.build_sampler(inputs, taps, map_size(images))
         features = self.backbone(
             images,
             seeds=inputs.get("seed"),
             training=training,
             convolutional=self.convolutional,
+            visitor=sampler,
         )
-        taps = self.backbone.taps(*map_size(images))
-        return self.head(features, inputs, taps, training=training)
+        sampled = {} if sampler is None else {"sampler": sampler}
+        return self.head(features, inputs, taps, training=training, **sampled)
 
     def features(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Computes the backbone's feature maps, as after training.

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfcolor.core.taps import Tap, map_size
+from tfcolor.ops.implementation import choose_implementation
+from tfcolor.ops.native_library import load_native_ops, stack_offsets
 
 
 def sample_features(features: tf.Tensor, locations: tf.Tensor, tap: Tap) -> tf.Tensor:
@@ -62,9 +64,16 @@ def sample_features(features: tf.Tensor, locations: tf.Tensor, tap: Tap) -> tf.T
 
 
 def sparse_hypercolumn(
-    features: Sequence[tf.Tensor], locations: tf.Tensor, taps: Sequence[Tap]
+    features: Sequence[tf.Tensor],
+    locations: tf.Tensor,
+    taps: Sequence[Tap],
+    implementation: str | None = None,
 ) -> tf.Tensor:
     """Samples several maps at the same locations and joins their channels.
+
+    The native op leaves cells of weight 0 alone, sums gradients in float32 and
+    refuses locations that are not finite; else both implementations agree to
+    float32 rounding.
 
     Args:
       features: one [B, H, W, C] map per tap, all of one dtype (float32,
@@ -72,13 +81,17 @@ def sparse_hypercolumn(
       locations: float32 [B, L, 2], (row, column) in input pixels. Receives no
         gradient.
       taps: geometry of each map, in the order of the output's channels.
+      implementation: "native", "reference" (plain TensorFlow), or None for
+        what `default_implementation` decided; under XLA always the reference.
 
     Returns:
       [B, L, sum of C] of the dtype of the maps.
 
     Raises:
-      ValueError: if there is no map, not one tap per map, or a static batch
-        size differs from that of `locations`.
+      ValueError: if there is no map, not one tap per map, a static batch size
+        differs from that of `locations`, or the implementation is unknown.
+      NativeLibraryError: if "native" is asked for and is not built.
+      InvalidArgumentError: from the native op, naming the input that is bad.
 
     Example:
       >>> maps = [tf.zeros([2, 8, 6, 3]), tf.zeros([2, 4, 3, 5])]
@@ -89,6 +102,17 @@ def sparse_hypercolumn(
     if not features or len(features) != len(taps):
         raise ValueError(
             f"got {len(features)} maps and {len(taps)} taps; expected one tap per map, at least one"
+        )
+    features = [tf.convert_to_tensor(single) for single in features]
+    locations = tf.stop_gradient(locations)
+    for single, tap in zip(features, taps, strict=True):
+        _check_shapes(single, locations, tap)
+    if choose_implementation(implementation, features[0]) == "native":
+        return load_native_ops().tfcolor_sparse_hypercolumn(
+            features,
+            locations,
+            stack_offsets(taps),
+            strides=[tap.stride for tap in taps],
         )
     samples = [
         sample_features(single, locations, tap) for single, tap in zip(features, taps, strict=True)
