@@ -117,9 +117,10 @@ def test_checkpoints_hold_the_values_of_one_replica(runs, shared, folder):
     one, other = (checkpoint_values(prefix) for prefix in prefixes)
     assert set(one) == set(other)
     for name, value in one.items():
-        # Small entries of a variable carry the rounding of its large ones.
-        scale = np.abs(value).max()
-        np.testing.assert_allclose(other[name], value, rtol=0.01, atol=1e-3 * scale, err_msg=name)
+        # Small entries of a variable carry the rounding of its large ones. A bias
+        # before a normalization has no gradient: what it holds is rounding.
+        small = max(1e-3 * np.abs(value).max(), 1e-7)
+        np.testing.assert_allclose(other[name], value, rtol=0.01, atol=small, err_msg=name)
 
 
 def test_workers_leave_nothing_but_the_run(runs):

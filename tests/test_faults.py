@@ -92,7 +92,7 @@ def copy_unfinished(run: Path, copy: Path) -> Path:
 
 def wait_for_step(process, run: Path, step: int) -> None:
     """Waits until a training process has logged a step."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while max(logged_steps(run), default=0) < step:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
@@ -112,7 +112,7 @@ def test_run_ends_in_the_same_bits_however_it_is_interrupted(
         wait_for_step(process, run, seen + int(random_numbers.integers(1, 7)))
         time.sleep(random_numbers.uniform(0, 0.03))
         process.send_signal(killer)
-        shown = process.communicate(timeout=60)[1]
+        shown = process.communicate(timeout=200)[1]
         if killer == signal.SIGKILL:
             assert process.returncode == -signal.SIGKILL
             continue

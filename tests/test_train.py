@@ -113,6 +113,7 @@ def test_other_flags_on_the_same_run_are_named(tiny_run, tiny_flags, capfd):
         ("--learning_rat=1", ("learning_rat", "--help")),
         ("--backbone=vgg17", ("--backbone=vgg17", "alexnet", "vgg16")),
         ("--num_steps=many", ("num_steps", "many", "integer")),
+        ("--images=", ("--images", "builtin:photos")),
         ("--num_steps=0", ("--num_steps=0", "at least 1")),
         ("--momentum=nan", ("--momentum=nan",)),
         ("--task=sorting", ("--task=sorting", "colorization")),
@@ -136,7 +137,6 @@ def test_wrong_command_line_is_a_usage_error(tiny_flags, tmp_path, capfd, argume
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("--images=", ("--images",)),
         ("--images={folder}/missing", ("missing",)),
         ("--images={folder}/empty", ("no image", "empty")),
         ("--images={folder}/text", ("none of the", "note.jpg")),

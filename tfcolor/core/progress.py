@@ -78,19 +78,20 @@ class ProgressReport:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, units: int = 1, note: str = "") -> None:
+    def advance(self, units: int = 1, note: str = "", *, is_milestone: bool = False) -> None:
         """Counts finished units.
 
         Args:
           units: how many were finished since the last call.
           note: figures worth reading now ("loss 3.1"); empty for none.
+          is_milestone: whether a plain line is due even without a note.
         """
         self.done += units
         if self._bar is not None:
             speed = f"{self._speed():.1f} {self._unit}/s"
             fields: dict[str, Any] = {"note": note} if note else {}
             self._bar.update(self._row, completed=self.done, speed=speed, **fields)
-        elif note:
+        elif note or is_milestone:
             say(self._line(note))
 
     def _speed(self) -> float:
@@ -104,7 +105,7 @@ class ProgressReport:
         remaining = max(self._total - self.done, 0) / max(speed, 1e-9)
         return (
             f"{self._description} {self.done}/{self._total} {self._unit}, "
-            f"{speed:.1f}/s, {remaining:.0f} s left: {note}"
+            f"{speed:.1f}/s, {remaining:.0f} s left{note and ': '}{note}"
         )
 
 
@@ -124,4 +125,4 @@ def track(items: Iterable[Item], description: str, total: int, unit: str) -> Ite
     with ProgressReport(description, total, unit) as report:
         for item in items:
             yield item
-            report.advance(note="…" if (report.done + 1) % every == 0 else "")
+            report.advance(is_milestone=(report.done + 1) % every == 0)
