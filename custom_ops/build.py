@@ -144,7 +144,8 @@ def find_tensorflow() -> Path:
 def make_fingerprint(tensorflow: Path) -> dict[str, str]:
     """Returns what a library built now would be for and from."""
     digest = hashlib.sha256()
-    for source in sorted([*SOURCES.glob("*.cc"), *SOURCES.glob("*.h"), Path(__file__)]):
+    sources = [SOURCES / name for name in (*OPS, *KERNELS)]
+    for source in sorted([*sources, *SOURCES.glob("*.h"), Path(__file__)]):
         digest.update(source.read_bytes())
     return {
         "tensorflow": tensorflow_version(tensorflow),
