@@ -19,7 +19,7 @@ INSTALL = [
     "tensorflow==2.15.*",
     "absl-py",
     "h5py",
-    "importlib_resources",
+    "importlib-resources",
     "keras-cv==0.8.2",
     "matplotlib",
     "numpy<2",
