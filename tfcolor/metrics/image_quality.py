@@ -12,10 +12,36 @@ from tfcolor.color.spaces import rgb_to_alpha_beta
 from tfcolor.metrics import definitions
 
 
-class PeakSignalToNoise(tf.keras.metrics.Mean):
-    """The arithmetic mean over images of each image's PSNR.
+class ImageMean(tf.keras.metrics.Mean):
+    """The arithmetic mean over images of one number per image.
 
-    Identical images count as `definitions.PSNR_CAP_DB`.
+    Args:
+      name: the metric's name.
+      dtype: type of the sums.
+    """
+
+    def score(self, target_rgb: tf.Tensor, predicted_rgb: tf.Tensor) -> tf.Tensor:
+        """Returns float [B] from the true and predicted colors [B, H, W, 3]."""
+        raise NotImplementedError
+
+    def update_state(
+        self,
+        target_rgb: tf.Tensor,
+        predicted_rgb: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
+        """Adds images.
+
+        Args:
+          target_rgb: float32 [B, H, W, 3], the true colors in [0, 1].
+          predicted_rgb: float32 [B, H, W, 3], the predicted colors in [0, 1].
+          sample_weight: float32 [B], 0 leaves an image out; None counts all.
+        """
+        super().update_state(self.score(target_rgb, predicted_rgb), sample_weight)
+
+
+class PeakSignalToNoise(ImageMean):
+    """The mean PSNR in dB; identical images count as `definitions.PSNR_CAP_DB`.
 
     Args:
       name: the metric's name.
@@ -25,27 +51,13 @@ class PeakSignalToNoise(tf.keras.metrics.Mean):
     def __init__(self, name: str = "psnr_db", dtype: str = "float64") -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(
-        self,
-        target_rgb: tf.Tensor,
-        predicted_rgb: tf.Tensor,
-        sample_weight: tf.Tensor | None = None,
-    ) -> None:
-        """Adds images.
-
-        Args:
-          target_rgb: float32 [B, H, W, 3], the true colors in [0, 1].
-          predicted_rgb: float32 [B, H, W, 3], the predicted colors in [0, 1].
-          sample_weight: float32 [B], 0 leaves an image out; None counts all.
-        """
-        values = definitions.peak_signal_to_noise(target_rgb, predicted_rgb)
-        super().update_state(values, sample_weight)
+    def score(self, target_rgb: tf.Tensor, predicted_rgb: tf.Tensor) -> tf.Tensor:
+        """Returns the PSNR of each image [B, H, W, 3] as float [B]."""
+        return definitions.peak_signal_to_noise(target_rgb, predicted_rgb)
 
 
-class StructuralSimilarity(tf.keras.metrics.Mean):
-    """The mean over images of each image's structural similarity (SSIM).
-
-    Gaussian window of 11 pixels; see `definitions.structural_similarity`.
+class StructuralSimilarity(ImageMean):
+    """The mean structural similarity (SSIM), with a Gaussian window of 11 pixels.
 
     Args:
       name: the metric's name.
@@ -55,25 +67,13 @@ class StructuralSimilarity(tf.keras.metrics.Mean):
     def __init__(self, name: str = "ssim", dtype: str = "float64") -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(
-        self,
-        target_rgb: tf.Tensor,
-        predicted_rgb: tf.Tensor,
-        sample_weight: tf.Tensor | None = None,
-    ) -> None:
-        """Adds images.
-
-        Args:
-          target_rgb: float32 [B, H, W, 3], the true colors in [0, 1].
-          predicted_rgb: float32 [B, H, W, 3], the predicted colors in [0, 1].
-          sample_weight: float32 [B], 0 leaves an image out; None counts all.
-        """
-        values = definitions.structural_similarity(target_rgb, predicted_rgb)
-        super().update_state(values, sample_weight)
+    def score(self, target_rgb: tf.Tensor, predicted_rgb: tf.Tensor) -> tf.Tensor:
+        """Returns the SSIM of each image [B, H, W, 3] as float [B]."""
+        return definitions.structural_similarity(target_rgb, predicted_rgb)
 
 
-class Colorfulness(tf.keras.metrics.Mean):
-    """The mean colorfulness of the predicted images.
+class Colorfulness(ImageMean):
+    """The mean colorfulness of the predicted images; the true ones do not count.
 
     Args:
       name: the metric's name.
@@ -83,20 +83,10 @@ class Colorfulness(tf.keras.metrics.Mean):
     def __init__(self, name: str = "colorfulness", dtype: str = "float64") -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(
-        self,
-        target_rgb: tf.Tensor,
-        predicted_rgb: tf.Tensor,
-        sample_weight: tf.Tensor | None = None,
-    ) -> None:
-        """Adds images.
-
-        Args:
-          target_rgb: float32 [B, H, W, 3], not looked at.
-          predicted_rgb: float32 [B, H, W, 3], the predicted colors in [0, 1].
-          sample_weight: float32 [B], 0 leaves an image out; None counts all.
-        """
-        super().update_state(definitions.colorfulness(predicted_rgb), sample_weight)
+    def score(self, target_rgb: tf.Tensor, predicted_rgb: tf.Tensor) -> tf.Tensor:
+        """Returns the colorfulness of each prediction [B, H, W, 3] as float [B]."""
+        del target_rgb
+        return definitions.colorfulness(predicted_rgb)
 
 
 class AlphaBetaRmse(tf.keras.metrics.Mean):
