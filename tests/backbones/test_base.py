@@ -49,6 +49,18 @@ def test_input_tap_is_the_mean_subtracted_image(name):
     )
 
 
+@pytest.mark.parametrize("mean", [(0.0,), (0.1, 0.2, 0.3)])
+def test_input_mean_may_be_chosen_for_each_channel(mean):
+    images = _images(channels=3)
+    features = _build("vgg16", 3, input_mean=mean)(images)
+    np.testing.assert_allclose(features["data"], images.numpy() - mean, atol=1e-6)
+
+
+def test_input_means_must_be_as_many_as_channels():
+    with pytest.raises(ValueError, match=r"input_mean=\(0.1, 0.2\); expected 1 or 3 numbers"):
+        _build("vgg16", 3, input_mean=(0.1, 0.2))
+
+
 @every_backbone
 def test_canonical_mode_collapses_to_vectors_with_the_same_variables(name):
     backbone = _build(name)

@@ -1,13 +1,13 @@
 """What every base network is: named activations with declared geometry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from tfcolor.core.taps import Scalar, Tap, map_size
 
 INPUT_MEAN = 114.451 / 255
-"""Subtracted from every channel: the only normalization of the input."""
+"""Subtracted from every channel of our own networks' input; nothing else is done to it."""
 
 Visitor = Callable[[str, tf.Tensor], tf.Tensor]
 """Sees each named activation and returns the one to continue with."""
@@ -24,19 +24,28 @@ class Backbone(tf.keras.Model):
     Args:
       input_channels: channels of the images, 1 for gray or 3 for RGB.
       name: name of the network.
+      input_mean: subtracted from images in [0, 1], one number or one per
+        channel. SAME padding pads what is left, so it is also the color that
+        the network sees beyond the border.
 
     Raises:
-      ValueError: if `input_channels` is not positive.
+      ValueError: if `input_channels` is not positive, or the means are neither
+        one nor one per channel.
     """
 
     Options: type
     canonical_size: int
 
-    def __init__(self, input_channels: int, name: str) -> None:
+    def __init__(
+        self, input_channels: int, name: str, input_mean: Sequence[float] = (INPUT_MEAN,)
+    ) -> None:
         super().__init__(name=name, autocast=False)
         if input_channels < 1:
             raise ValueError(f"input_channels={input_channels}; expected at least 1")
+        if len(input_mean) not in (1, input_channels):
+            raise ValueError(f"input_mean={input_mean}; expected 1 or {input_channels} numbers")
         self.input_channels = input_channels
+        self.input_mean = tuple(input_mean)
 
     def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
         """Returns the geometry of each map of the convolutional mode.
@@ -67,7 +76,7 @@ class Backbone(tf.keras.Model):
 
         Args:
           inputs: float [B, H, W, input_channels] of the compute dtype, images
-            minus `INPUT_MEAN`.
+            minus `input_mean`.
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`.
@@ -108,7 +117,7 @@ class Backbone(tf.keras.Model):
         """
         if not convolutional:
             images = self._with_static_size(images)
-        inputs = tf.cast(images - INPUT_MEAN, self.compute_dtype)
+        inputs = tf.cast(images - tf.constant(self.input_mean), self.compute_dtype)
         visitor = visitor or _continue_with
         activations = self.activations(inputs, seeds, training, convolutional, visitor)
         self._check_channels(activations)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import Backbone, Visitor
+from tfcolor.backbones.base import INPUT_MEAN, Backbone, Visitor
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap, Window, compose_tap
@@ -35,6 +35,9 @@ class ChainOptions:
         "centered",
         "where a tap's cells lie: the true receptive field centers, or offset 0 as published",
         choices=ALIGNMENTS,
+    )
+    input_mean: tuple[float, ...] = option(
+        (INPUT_MEAN,), "subtracted from images in [0, 1]: one number, or one per channel"
     )
 
 
@@ -104,7 +107,7 @@ class ChainBackbone(Backbone):
         input_channels: int,
         seed: int,
     ) -> None:
-        super().__init__(input_channels, name)
+        super().__init__(input_channels, name, options.input_mean)
         self.options = options
         self.input_tap = input_tap
         self.stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)

@@ -1,0 +1,196 @@
+"""Exact changes of a network's weights: input channels and scale, batch norm, balance.
+
+Functions on arrays change nothing in place; those on networks say so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.backbones.chain import ChainBackbone, Pool
+from tfcolor.core.errors import UserError
+from tfcolor.heads.histogram import HistogramHead
+from tfcolor.layers.batch_norm import EPSILON
+
+
+def match_input(
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    *,
+    scale: float,
+    source_means: Sequence[float],
+    target_means: Sequence[float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a first convolution take images in [0, 1] with other means.
+
+    The convolution took `scale * image - source_means` and takes
+    `image - target_means` afterwards. The same wherever no padding is read; with
+    `target_means` equal to `source_means / scale` the same everywhere.
+
+    Args:
+      kernel: float [kh, kw, C, out].
+      bias: float [out].
+      scale: of the images before, 255 for images in [0, 255].
+      source_means: one number per channel, in units of the scaled images.
+      target_means: one number, or one per channel, in [0, 1].
+
+    Returns:
+      (kernel, bias), float32 [kh, kw, C, out] and [out].
+    """
+    shift = scale * np.asarray(target_means, np.float64) - np.asarray(source_means, np.float64)
+    moved = bias + np.einsum("hwco,c->o", kernel, np.broadcast_to(shift, kernel.shape[2]))
+    return (scale * kernel).astype(np.float32), moved.astype(np.float32)
+
+
+def gray_from_rgb(kernel: np.ndarray) -> np.ndarray:
+    """Turns a first convolution on color into one on gray.
+
+    With the same mean in all channels the gray network on an image equals the
+    color network on its three copies, everywhere. Where the means differed,
+    `match_input` first; then it is the same wherever no padding is read, since a
+    single channel cannot be padded with three different values. With the means
+    of Keras' VGG-16 and random weights the maps of a 224-pixel photograph differed
+    by 0.8 % (conv1_1) to 0.3 % (fc7) of their root mean square, all at the border.
+
+    Args:
+      kernel: float [kh, kw, C, out], channels in any order.
+
+    Returns:
+      float [kh, kw, 1, out].
+    """
+    return kernel.sum(axis=2, keepdims=True)
+
+
+def rgb_from_gray(kernel: np.ndarray, channels: int = 3) -> np.ndarray:
+    """Turns a first convolution on gray into one on color.
+
+    The result sees the mean of the channels.
+
+    Args:
+      kernel: float [kh, kw, 1, out].
+      channels: of the color image.
+
+    Returns:
+      float [kh, kw, channels, out].
+
+    Example:
+      >>> rgb_from_gray(np.full([1, 1, 1, 1], 0.6)).ravel().round(6)
+      array([0.2, 0.2, 0.2])
+    """
+    return np.repeat(kernel, channels, axis=2) / channels
+
+
+def absorb_batch_norm(
+    kernel: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moves a parameter-free batch norm into the convolution before it.
+
+    Args:
+      kernel: float [kh, kw, C, out].
+      bias: float [out].
+      mean: float [out], the moving mean.
+      variance: float [out], the moving variance, without epsilon.
+
+    Returns:
+      (kernel, bias) of the same shapes, with which the convolution gives what
+      the batch norm gave.
+    """
+    deviation = np.sqrt(np.asarray(variance, np.float32) + np.float32(EPSILON))
+    return kernel / deviation, (bias - mean) / deviation
+
+
+def absorb_backbone(source: ChainBackbone, target: ChainBackbone) -> None:
+    """Copies a backbone with batch norm into one without, which then does the same.
+
+    Args:
+      source: gives weights and moving statistics; not changed.
+      target: the same network built with `use_batch_norm=False`.
+
+    Raises:
+      ValueError: if `target` has batch norm.
+    """
+    if target.batch_norms:
+        raise ValueError("the target has batch norm; expected use_batch_norm=False")
+    for name, convolution in source.convolutions.items():
+        kernel, bias = convolution.kernel.numpy(), convolution.bias.numpy()
+        if name in source.batch_norms:
+            norm = source.batch_norms[name]
+            statistics = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+            kernel, bias = absorb_batch_norm(kernel, bias, *statistics)
+        target.convolutions[name].kernel.assign(kernel)
+        target.convolutions[name].bias.assign(bias)
+
+
+def rebalance(
+    backbone: ChainBackbone, images: Iterable[tf.Tensor], head: HistogramHead | None = None
+) -> dict[str, float]:
+    """Scales every layer to a unit second moment of its activations, in place.
+
+    Each tap `x` becomes `x / s` with `s = sqrt(E[x^2])` over the images: the
+    layer's weights are divided by its `s` and multiplied by that of the layer
+    before. No layer comes after the last one, so its output stays scaled; what
+    reads it has to make up for it. A trained `head` does so here, tap by tap,
+    and its outputs stay as they were. A head yet to be trained should be left
+    out: unit moments are what it is to start from.
+
+    Args:
+      backbone: a chain without batch norm and without LRN, which are not
+        positively homogeneous; its input is left as it is.
+      images: float32 [B, H, W, C] batches in [0, 1], of any sizes.
+      head: the trained head on the backbone's taps, if there is one.
+
+    Returns:
+      What each tap was multiplied by, 1/s.
+
+    Raises:
+      UserError: if the network has batch norm or LRN, if there is no image, or
+        if a layer is dead.
+
+    References:
+      Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
+      Representation Learning. 2017, equation 2.7.
+    """
+    if backbone.batch_norms:
+        raise UserError("cannot re-balance a network with batch norm: it is balanced already")
+    if any(isinstance(stage, Pool) and stage.use_lrn for stage in backbone.stages):
+        raise UserError("cannot re-balance a network with LRN: its layers do not scale")
+    scales = _root_mean_squares(backbone, images)
+    dead = [name for name, scale in scales.items() if not scale > 0]
+    if dead:
+        raise UserError(f"cannot re-balance: layer {', '.join(dead)} gives 0 on every image")
+    before = 1.0
+    for name, convolution in backbone.convolutions.items():
+        convolution.kernel.assign(convolution.kernel * (before / scales[name]))
+        convolution.bias.assign(convolution.bias / scales[name])
+        before = scales[name]
+    if head is not None:
+        _undo_in_head(head, scales)
+    return {name: 1 / scale for name, scale in scales.items()}
+
+
+def _root_mean_squares(backbone: ChainBackbone, images: Iterable[tf.Tensor]) -> dict[str, float]:
+    """Returns sqrt(E[x^2]) of every layer's activations over all images."""
+    sums = dict.fromkeys(backbone.convolutions, 0.0)
+    counts = dict.fromkeys(backbone.convolutions, 0)
+    for batch in images:
+        activations = backbone(batch)
+        for name in sums:
+            values = tf.cast(activations[name], tf.float32)
+            # The mean first: a float32 sum of millions of squares loses digits.
+            size = int(tf.size(values))
+            sums[name] += float(tf.reduce_mean(tf.square(values))) * size
+            counts[name] += size
+    if not any(counts.values()):
+        raise UserError("cannot re-balance without an image")
+    return {name: (sums[name] / counts[name]) ** 0.5 for name in sums}
+
+
+def _undo_in_head(head: HistogramHead, scales: Mapping[str, float]) -> None:
+    """Multiplies each tap's rows of the hidden layer by what the tap lost."""
+    hidden = head.hidden
+    rows = [
+        np.full(channels, scales.get(name, 1.0), np.float32)
+        for name, channels in zip(hidden.tap_names, hidden.tap_channels, strict=True)
+    ]
+    hidden.kernel.assign(hidden.kernel * np.concatenate(rows)[:, None])

@@ -1,0 +1,273 @@
+"""The published networks: what they are here, and what their files call each layer."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.backbones.chain import ChainBackbone
+from tfcolor.core.errors import UserError
+from tfcolor.heads.histogram import HistogramHead
+from tfcolor.models.surgery import absorb_batch_norm, gray_from_rgb, match_input
+from tfcolor.models.weights.assign import Comparison, assign_values, compare_tensors
+from tfcolor.models.weights.layout import KERAS, Layout, Shape
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorInput:
+    """What a network of color photographs is fed: BGR of some scale minus means.
+
+    Args:
+      scale: of the images, 255 for [0, 255].
+      bgr_means: subtracted from blue, green and red, in units of the scale.
+    """
+
+    scale: float
+    bgr_means: tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedNetwork:
+    """One published network.
+
+    Args:
+      backbone: its name in `BACKBONES`.
+      options: of that backbone, where they differ from the defaults.
+      head: what the file calls the hidden, hue and chroma layers. Without a
+        published head these are our own names, which no file has.
+      color_input: for weights of a color network; None for gray input.
+      ignored: patterns of tensors that the file has and we do not need.
+    """
+
+    backbone: str
+    options: Mapping[str, str]
+    head: Mapping[str, str]
+    color_input: ColorInput | None = None
+    ignored: tuple[str, ...] = ()
+
+
+# Both heads are as the authors' network descriptions name them: the colorizer's
+# autocolorize.prototxt, and the train_vgg16.prototxt of the proxy networks.
+RELEASED_HEAD = {"hidden": "h_fc1", "hue": "prediction_h", "chroma": "prediction_c"}
+PROXY_HEAD = {"hidden": "colorize_fc1", "hue": "prediction_h4", "chroma": "prediction_c4"}
+NO_HEAD = {"hidden": "hidden", "hue": "hue", "chroma": "chroma"}
+
+# The colorizer's fixed bilinear upsampling is kept among its weights.
+UPSAMPLING = ("*_full_reshaped/0",)
+CLASSIFIER = ("fc8/*", "predictions/*")
+
+# Trained at sparse locations with offset 0 at every tap (DESIGN section 7).
+UNNORMALIZED = {"use_batch_norm": "false", "tap_alignment": "zero"}
+
+PUBLISHED: dict[str, PublishedNetwork] = {
+    "autocolorize_vgg16": PublishedNetwork(
+        "vgg16", {**UNNORMALIZED, "input_mean": "0.0"}, RELEASED_HEAD, ignored=UPSAMPLING
+    ),
+    "proxy_alexnet": PublishedNetwork("alexnet", {**UNNORMALIZED, "use_lrn": "true"}, PROXY_HEAD),
+    "proxy_vgg16": PublishedNetwork("vgg16", UNNORMALIZED, PROXY_HEAD),
+    "vgg16_gray": PublishedNetwork(
+        "vgg16",
+        {"use_batch_norm": "false"},
+        NO_HEAD,
+        ColorInput(255, (103.939, 116.779, 123.68)),
+        CLASSIFIER,
+    ),
+    "alexnet_gray": PublishedNetwork(
+        "alexnet",
+        {"use_batch_norm": "false", "use_lrn": "true"},
+        NO_HEAD,
+        ColorInput(255, (104.0, 117.0, 123.0)),
+        CLASSIFIER,
+    ),
+}
+"""Names of `convert --network`."""
+
+KERAS_LAYERS = {
+    **{
+        f"conv{block}_{index}": f"block{block}_conv{index}"
+        for block in range(1, 6)
+        for index in range(1, 4)
+    },
+    "fc6": "fc1",
+    "fc7": "fc2",
+}
+"""What Keras calls the layers of VGG-16."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A layer of ours and where a file has it.
+
+    Args:
+      name: of the layer in the file.
+      kernel: our variable, [kh, kw, in, out] or [in, out].
+      bias: our variable, [out].
+      shape: of the file's kernel as [kh, kw, in, out].
+      is_fully_connected: whether the file may hold the kernel as a matrix.
+      color_input: for the first layer of a color network's weights.
+    """
+
+    name: str
+    kernel: tf.Variable
+    bias: tf.Variable
+    shape: Shape
+    is_fully_connected: bool
+    color_input: ColorInput | None = None
+
+
+def layer_names(
+    network: PublishedNetwork, backbone: ChainBackbone, head: HistogramHead | None, layout: Layout
+) -> list[str]:
+    """Returns what a file may call the layers of a network, batch norms included.
+
+    Args:
+      network: the published network.
+      backbone: ours.
+      head: ours, or None if only the backbone is wanted.
+      layout: of the file.
+
+    Returns:
+      Names in the order of the layers.
+    """
+    places = _places(network, backbone, head, layout)
+    return [name for place in places for name in (place.name, _norm_name(place.name))]
+
+
+def load_tensors(
+    tensors: Tensors,
+    network: PublishedNetwork,
+    backbone: ChainBackbone,
+    head: HistogramHead | None,
+    layout: Layout,
+    *,
+    source: str = "",
+    allow_partial: bool = False,
+) -> tuple[Comparison, list[str]]:
+    """Loads a file's tensors into a network, all of them or nothing.
+
+    Convolutions are transposed, batch norms absorbed, and a color network's
+    first layer is made to take what `backbone` takes: RGB, or gray.
+
+    Args:
+      tensors: float32 arrays [...] by "LAYER/PART".
+      network: what the file is.
+      backbone: without batch norm; takes 1 or 3 channels.
+      head: on that backbone's taps in the published order, or None.
+      layout: of the file.
+      source: what messages call the file.
+      allow_partial: whether layers that are not there or do not fit may stay as
+        they are, and tensors that nobody expects may be left out.
+
+    Returns:
+      (comparison, untouched): how the file fits, and the file's names of those
+      layers that keep their initial weights.
+
+    Raises:
+      UserError: naming the tensors, if the file does not fit and
+        `allow_partial` is not set, or is damaged; or if `backbone` has batch
+        norm. Then no variable has changed.
+    """
+    if backbone.batch_norms:
+        raise UserError("batch norms of a file are absorbed: build the network without batch norm")
+    places = list(_places(network, backbone, head, layout))
+    needs = [_expected(place, tensors, layout) for place in places]
+    expected = {name: accepted for need in needs for name, accepted in need.items()}
+    shapes = {name: array.shape for name, array in tensors.items()}
+    comparison = compare_tensors(shapes, expected, network.ignored)
+    if not allow_partial:
+        comparison.check_complete(source)
+    _check_finite({name: tensors[name] for name in comparison.matched}, source)
+    values: list[tuple[tf.Variable, np.ndarray]] = []
+    untouched = []
+    for place, need in zip(places, needs, strict=True):
+        if all(name in comparison.matched for name in need):
+            kernel, bias = _converted(place, tensors, backbone.input_mean, layout)
+            values += [(place.kernel, kernel), (place.bias, bias)]
+        else:
+            untouched.append(place.name)
+    assign_values(values)
+    return comparison, untouched
+
+
+def _places(
+    network: PublishedNetwork, backbone: ChainBackbone, head: HistogramHead | None, layout: Layout
+) -> Iterator[_Place]:
+    """Yields the layers of a network in order, and where a file has them."""
+    names = KERAS_LAYERS if layout is KERAS else {}
+    color_input = network.color_input
+    for name, layer in backbone.convolutions.items():
+        rows, columns, in_channels, out_channels = layer.kernel.shape
+        in_channels = in_channels if color_input is None else len(color_input.bgr_means)
+        shape = (rows, columns, in_channels, out_channels)
+        collapses = name in backbone.dropouts
+        file_name = names.get(name, name)
+        yield _Place(file_name, layer.kernel, layer.bias, shape, collapses, color_input)
+        color_input = None
+    layers = {} if head is None else {"hidden": head.hidden, **head.histograms}
+    for name, layer in layers.items():
+        shape = (1, 1, *layer.kernel.shape)
+        yield _Place(network.head.get(name, name), layer.kernel, layer.bias, shape, True)
+
+
+def _check_finite(tensors: Tensors, source: str) -> None:
+    """Raises UserError that names the tensors with a NaN or an infinity."""
+    damaged = [name for name, array in tensors.items() if not np.isfinite(array).all()]
+    if damaged:
+        raise UserError(
+            f"{source} is damaged: {', '.join(damaged)} has numbers that are not finite"
+        )
+
+
+def _norm_name(layer: str) -> str:
+    """Returns what Caffe files call the batch norm of a layer."""
+    return f"batch_{layer}"
+
+
+def _expected(place: _Place, tensors: Tensors, layout: Layout) -> dict[str, tuple[Shape, ...]]:
+    """Returns the names and accepted shapes of the tensors of one layer.
+
+    Files of normalized networks have three tensors more: the sums of means and
+    of variances, and the weight of these sums.
+    """
+    kernel, bias = (f"{place.name}/{part}" for part in layout.parts)
+    biases = layout.bias_shapes(place.shape[-1])
+    expected = {
+        kernel: layout.kernel_shapes(place.shape, place.is_fully_connected),
+        bias: biases,
+    }
+    norm = _norm_name(place.name)
+    if any(name.startswith(f"{norm}/") for name in tensors):
+        single = layout.bias_shapes(1)
+        expected |= {f"{norm}/0": biases, f"{norm}/1": biases, f"{norm}/2": single}
+    return expected
+
+
+def _converted(
+    place: _Place, tensors: Tensors, input_mean: tuple[float, ...], layout: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel and bias as our variables hold them."""
+    kernel_name, bias_name = (f"{place.name}/{part}" for part in layout.parts)
+    kernel = layout.to_kernel(tensors[kernel_name], place.shape)
+    bias = tensors[bias_name].reshape(-1)
+    norm = _norm_name(place.name)
+    if f"{norm}/0" in tensors:
+        weight = float(tensors[f"{norm}/2"].reshape(()))
+        # Caffe divides by nothing, and has zeros, where no batch was seen yet.
+        mean, variance = (
+            tensors[f"{norm}/{index}"].reshape(-1) / (weight or 1.0) for index in range(2)
+        )
+        kernel, bias = absorb_batch_norm(kernel, bias, mean, variance)
+    if place.color_input is not None:
+        is_gray = place.kernel.shape[2] == 1
+        kernel, bias = match_input(
+            kernel[:, :, ::-1],
+            bias,
+            scale=place.color_input.scale,
+            source_means=place.color_input.bgr_means[::-1],
+            target_means=input_mean,
+        )
+        kernel = gray_from_rgb(kernel) if is_gray else kernel
+    return kernel.reshape(place.kernel.shape), bias
