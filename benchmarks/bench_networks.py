@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.color.decoding import DecodingOptions
+from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import (
     DataOptions,
@@ -33,7 +34,8 @@ from tfcolor.config.experiment import (
 )
 from tfcolor.data.options import open_readers
 from tfcolor.data.pipeline import BatchPlan
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.colorizer import Colorizer
+from tfcolor.inference.painting import SizeOptions
 from tfcolor.tasks import TASKS
 from tfcolor.training.optimizers import Update
 from tfcolor.training.step import TrainStep
@@ -94,7 +96,7 @@ def measure(backbone: str, rounds: int) -> list[dict[str, object]]:
     step = TrainStep(strategy, network, task, update, BATCH)
     batch = next(iter(task.make_dataset("train", BatchPlan(BATCH, seed=0, num_batches=1))))
     train = milliseconds(lambda: float(step(batch, tf.constant(0.0))["loss"]), rounds)
-    colorizer = Colorizer(network, DecodingOptions(), SizeOptions(max_side=PHOTO))
+    colorizer = Colorizer(network, HueChroma(), DecodingOptions(), SizeOptions(max_side=PHOTO))
     gray = tf.constant(np.random.default_rng(0).random((1, PHOTO, PHOTO, 1)), tf.float32)
     color = milliseconds(lambda: colorizer.colorize(gray)["rgb"].numpy(), rounds)
     return [

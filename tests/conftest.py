@@ -22,8 +22,10 @@ from PIL import Image
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.color.decoding import DecodingOptions
+from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.heads.histogram import HistogramHead
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.colorizer import Colorizer
+from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.network import Network
 from tfcolor.savedmodel.exporter import export_colorizer
 
@@ -79,6 +81,17 @@ def photos(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def labelled_photos(photos, tmp_path_factory) -> Path:
+    """A list of the files in `photos` with three classes, two files each."""
+    path = tmp_path_factory.mktemp("labels") / "photos.txt"
+    files = sorted(photos.iterdir())
+    classes = ("sea", "hill", "town") * 2
+    lines = [f"{file}\t{name}\n" for file, name in zip(files, classes, strict=True)]
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.fixture(scope="session")
 def build_tiny_network():
     """Returns what builds a VGG-16 of 1/32 width with a head of 16 units and 8 bins.
 
@@ -92,7 +105,7 @@ def build_tiny_network():
 def tiny_colorizer() -> Colorizer:
     """An untrained colorizer that looks at photographs at 24 to 48 pixels."""
     size = SizeOptions(min_side=24, max_side=48)
-    return Colorizer(tiny_network(seed=0), DecodingOptions(), size)
+    return Colorizer(tiny_network(seed=0), HueChroma(8), DecodingOptions(), size)
 
 
 @pytest.fixture(scope="session")

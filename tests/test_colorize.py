@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def test_help_teaches(capsys):
     shown = capsys.readouterr().out
     assert "tfcolor colorize --model=runs/first grandmother.jpg" in shown
     assert "NAME_colorized.png" in shown
+    for flag in ("num_samples", "samples_by", "reference", "histogram", "hints", "hint_image"):
+        assert f"--{flag}=" in shown.partition("Usage:")[0]
 
 
 def test_every_kind_of_image_keeps_size_and_lightness(tiny_run, odd_photos, tmp_path):
@@ -162,4 +165,100 @@ def test_mistake_is_one_line(tiny_run, photos, tmp_path, capfd, status, argument
     assert line.startswith("tfcolor colorize: ")
     assert all(word in line for word in words)
     assert sorted(photos.iterdir()) == before
+    assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("model", ["tiny_run", "tiny_export"])
+def test_variations_are_numbered_and_shown(model, request, photos, tmp_path):
+    arguments = [f"--model={request.getfixturevalue(model)}", str(photos / "photo0.png")]
+    bias = ["--num_samples=3", "--samples_by=bias", "--decoding_bias_strength=4", "--uncertainty"]
+    outputs = [f"--output={tmp_path}/out", f"--sheet={tmp_path}/sheet.png"]
+    assert execute(COMMAND, [*arguments, *bias, *outputs]) == 0
+    names = {f"photo0_{index}{mark}.png" for index in (1, 2, 3) for mark in ("", "_uncertainty")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    colored = [
+        np.asarray(Image.open(tmp_path / f"out/photo0_{index}.png"), int) for index in (1, 2, 3)
+    ]
+    assert all(np.abs(colored[0] - other).mean() > 0.2 for other in colored[1:])
+    assert Image.open(tmp_path / "out/photo0_1_uncertainty.png").mode == "L"
+    # Five columns: input, three results, uncertainty.
+    assert Image.open(tmp_path / "sheet.png").width > 5 * 256
+
+
+def test_seeds_can_be_repeated(tiny_run, photos, tmp_path):
+    source = str(photos / "photo1.jpg")
+    for name, seed in (("a", 3), ("b", 4)):
+        output = f"--output={tmp_path}/{name}.png"
+        flags = ["--num_samples=2", f"--decoding_seed={seed}", "--decoding_use_fading=false"]
+        assert colorize(f"--model={tiny_run}", source, output, *flags) == 0
+    assert (tmp_path / "a_2.png").read_bytes() == (tmp_path / "b_1.png").read_bytes()
+    assert (tmp_path / "a_1.png").read_bytes() != (tmp_path / "a_2.png").read_bytes()
+
+
+def test_histogram_file_colors_as_its_reference(tiny_run, photos, tmp_path):
+    model, source = f"--model={tiny_run}", str(photos / "photo0.png")
+    reference, file = f"--reference={photos / 'photo1.jpg'}", tmp_path / "histogram.json"
+    assert colorize(model, reference, f"--write_histogram={file}") == 0
+    for name, flags in {
+        "plain": [],
+        "energy": [reference],
+        "file": [f"--histogram={file}"],
+        "quantile": [reference, "--transfer=quantile"],
+    }.items():
+        assert colorize(model, source, *flags, f"--output={tmp_path}/{name}.png") == 0
+        before, after = lightness(Path(source)), lightness(tmp_path / f"{name}.png")
+        assert np.abs(after - before).max() <= 0.5
+    energy, file, quantile, plain = (
+        np.asarray(Image.open(tmp_path / f"{name}.png"), int)
+        for name in ("energy", "file", "quantile", "plain")
+    )
+    # The file rounds its shares.
+    assert np.abs(energy - file).max() <= 1
+    assert np.abs(energy - plain).mean() > 0.5
+    assert np.abs(quantile - plain).mean() > 0.5
+
+
+def test_hints_color_a_photograph(tiny_run, photos, tmp_path):
+    source = photos / "photo0.png"
+    width, height = Image.open(source).size
+    strokes = np.zeros((height, width, 4), np.uint8)
+    strokes[8:12, 8:12] = 220, 30, 40, 255
+    Image.fromarray(strokes).save(tmp_path / "strokes.png")
+    points = [{"row": row, "column": column, "rgb": "#dc1e28"} for row, column in np.ndindex(4, 4)]
+    points = [{**point, "row": point["row"] + 8, "column": point["column"] + 8} for point in points]
+    (tmp_path / "hints.json").write_text(json.dumps(points))
+    for name, flag in {
+        "plain": [],
+        "points": [f"--hints={tmp_path / 'hints.json'}"],
+        "strokes": [f"--hint_image={tmp_path / 'strokes.png'}"],
+    }.items():
+        output = f"--output={tmp_path}/out/{name}.png"
+        assert colorize(f"--model={tiny_run}", str(source), *flag, output) == 0
+    plain, points, strokes = (
+        np.asarray(Image.open(tmp_path / f"out/{name}.png"), int)
+        for name in ("plain", "points", "strokes")
+    )
+    np.testing.assert_array_equal(points, strokes)
+    red, green, blue = points[9, 9] - plain[9, 9]
+    assert red > 10 and green < 0 and blue < 0
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "words"),
+    [
+        (2, ["--num_samples=2", "--samples_by=bias", "{photo}"], ("bias_strength",)),
+        (2, ["--hints={folder}/h.json", "{photos}"], ("one photograph", "6")),
+        (2, ["--hints=a", "--hint_image=b", "{photo}"], ("both",)),
+        (1, ["--hints={folder}/h.json", "{photo}"], ("h.json", "no such file")),
+        (1, ["--reference={folder}/r.png", "{photo}"], ("r.png", "no such file")),
+        (1, ["--histogram={folder}/r.json", "{photo}"], ("r.json", "no such file")),
+    ],
+)
+def test_mistake_in_a_wish_is_one_line(tiny_run, photos, tmp_path, capfd, status, arguments, words):
+    places = {"photos": photos, "folder": tmp_path, "photo": photos / "photo0.png"}
+    texts = [text.format(**places) for text in arguments]
+    capfd.readouterr()
+    assert colorize(f"--model={tiny_run}", f"--output={tmp_path}/out", *texts) == status
+    (line,) = capfd.readouterr().err.splitlines()
+    assert all(word in line for word in words)
     assert not list(tmp_path.rglob("*.png"))

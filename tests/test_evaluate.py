@@ -1,4 +1,6 @@
+import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,8 +48,25 @@ def test_export_measures_as_its_run(tiny_run, tiny_export, photos, capsys):
     for model in (tiny_run, tiny_export):
         assert evaluate(f"--model={model}", f"--images={photos}") == 0
         figures.append(json.loads(capsys.readouterr().out))
+    intervals = [figure.pop("psnr_db_interval") for figure in figures]
+    assert intervals[0] == pytest.approx(intervals[1], rel=1e-5)
     # The same operations in another graph: float32 rounding.
     assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+
+
+def test_table_and_pictures_are_written(tiny_run, photos, tmp_path, capsys):
+    table, pictures = tmp_path / "new/scores.csv", tmp_path / "pictures"
+    arguments = [f"--model={tiny_run}", f"--images={photos}", "--colorization_num_images=2"]
+    assert evaluate(*arguments, f"--output_csv={table}", f"--figures={pictures}") == 0
+    figures = json.loads(capsys.readouterr().out)
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["image"]).name for row in rows] == ["photo0.png", "photo1.jpg"]
+    for name in ("psnr_db", "ssim", "colorfulness"):
+        assert np.mean([float(row[name]) for row in rows]) == pytest.approx(figures[name])
+    names = ["contact_sheet", "error_curve", "psnr_histogram"]
+    names += ["reliability_chroma", "reliability_hue"]
+    assert sorted(path.name for path in pictures.iterdir()) == [f"{name}.png" for name in names]
 
 
 def test_gray_baseline_agrees_with_numpy(photos, capsys):
@@ -96,6 +115,13 @@ def test_figure_that_is_not_finite_is_null(tmp_path, capsys):
         (1, ["--baseline=gray", "--images={folder}"], ("no image",)),
         (1, ["--baseline=gray", "--images={folder}/none"], ("none",)),
         (1, ["--baseline=gray", "--images={photos}", "--output_json={file}/x"], ("cannot write",)),
+        (1, ["--baseline=gray", "--images={photos}", "--output_csv={file}/x"], ("cannot write",)),
+        (1, ["--baseline=gray", "--images={photos}", "--figures={file}/x"], ("cannot write",)),
+        (
+            1,
+            ["--baseline=gray", "--images={photos}", "--colorization_subset=sun_6"],
+            ("1 class", "6"),
+        ),
     ],
 )
 def test_mistake_is_one_line(tiny_run, photos, tmp_path, capfd, status, arguments, words):

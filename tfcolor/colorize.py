@@ -5,49 +5,40 @@ Examples:
   tfcolor colorize --model=saved_model album/ --output=colored_album
   tfcolor colorize --model=runs/first *.jpg --output=colored --sheet=sheet.png
 
-Folders are searched recursively and mirrored under --output. Without --output
-each result lies beside its original as NAME_colorized.png. The results are
-lossless and as large and as light as the originals.
-"""
+Six alternatives, drawn at random or each with another favored color:
+  tfcolor colorize --model=runs/a a.jpg --num_samples=6
+  tfcolor colorize --model=runs/a a.jpg --num_samples=6 --samples_by=bias --decoding_bias_strength=2
 
-import dataclasses
+With the colors of another photograph, or of the histograms written from one:
+  tfcolor colorize --model=runs/a a.jpg --reference=beach.jpg
+  tfcolor colorize --model=runs/a --reference=beach.jpg --write_histogram=beach.json
+  tfcolor colorize --model=runs/a album/ --histogram=beach.json --transfer_weight=3
+
+With colors that are known at some points, from where they spread:
+  tfcolor colorize --model=runs/a a.jpg --hints=hints.json
+  tfcolor colorize --model=runs/a a.jpg --hint_image=a_strokes.png
+
+Folders are searched recursively and mirrored under --output. Without --output
+each result lies beside its original as NAME_colorized.png; of several, they are
+numbered NAME_colorized_1.png and so on. The results are lossless and as large
+and as light as the originals. An export decodes plain colors by its own options;
+--decoding_ flags hold for runs and wherever a flag above asks for more.
+"""
 
 from absl import flags
 
 from tfcolor.config.command import Command, run_command
-from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import CHECKPOINTS, load_colorizer
-from tfcolor.config.flags import read_options
-from tfcolor.core.options import option
-from tfcolor.inference.batch import color_files
-from tfcolor.inference.colorizer import SizeOptions
-from tfcolor.inference.photographs import collect_jobs
-
-
-@dataclasses.dataclass(frozen=True)
-class ColorizeOptions:
-    """With what to color, and where the results go."""
-
-    model: str = option("", "a run's folder or a SavedModel")
-    checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
-    output: str = option("", "folder for the results, or a file name for one photograph")
-    sheet: str = option("", "PNG file for a sheet of input, output and uncertainty")
-
-
-OPTIONS = ((ColorizeOptions, ""), (DecodingOptions, "decoding_"), (SizeOptions, "network_"))
+from tfcolor.config.coloring import COLORIZE_OPTIONS, run_coloring
 
 
 def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
     """Colors what the command line names."""
-    chosen = read_options(ColorizeOptions, "", flag_values)
-    decoding = read_options(DecodingOptions, "decoding_", flag_values)
-    size = read_options(SizeOptions, "network_", flag_values)
-    jobs = collect_jobs(arguments, chosen.output or None)
-    colorizer = load_colorizer(chosen.model, chosen.checkpoint, decoding, size)
-    color_files(colorizer, jobs, chosen.sheet)
+    run_coloring(flag_values, arguments)
 
 
-COMMAND = Command("colorize", __doc__, OPTIONS, main, arguments="PHOTOGRAPH|FOLDER|GLOB ...")
+COMMAND = Command(
+    "colorize", __doc__, COLORIZE_OPTIONS, main, arguments="PHOTOGRAPH|FOLDER|GLOB ..."
+)
 
 
 def run() -> None:

@@ -4,6 +4,13 @@ Examples:
   tfcolor evaluate --protocol=colorization --model=runs/first --images=photos
   tfcolor evaluate --model=saved_model --images=photos --output_json=result.json
   tfcolor evaluate --baseline=gray --images=builtin:photos
+  tfcolor evaluate --model=runs/first --images=photos --output_csv=scores.csv --figures=pictures
+  tfcolor evaluate --model=runs/first --images=ILSVRC2012/val --colorization_subset=cval1k
+  tfcolor evaluate --model=runs/first --images=SUN6 --colorization_histogram=energy
+
+Figures go to standard output as JSON, --output_csv has those of every image, and
+--figures a curve of pixel errors, a histogram of PSNR, a reliability diagram of
+each predicted histogram, and a sheet of the best, median and worst images.
 """
 
 import sys

@@ -13,12 +13,12 @@ from absl import flags
 import tfcolor
 from tfcolor.config.command import Command, run_command
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import CHECKPOINTS, load_network
+from tfcolor.config.assembly import CHECKPOINTS, load_run_colorizer
 from tfcolor.config.flags import read_options
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.progress import say
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.painting import SizeOptions
 from tfcolor.savedmodel.exporter import export_colorizer
 
 
@@ -42,9 +42,9 @@ def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
     size = read_options(SizeOptions, "network_", flag_values)
     if not chosen.run_dir or not chosen.export_dir:
         raise UsageError("--run_dir and --export_dir must both be given")
-    network, origin = load_network(chosen.run_dir, chosen.checkpoint)
-    metadata = {"tfcolor": tfcolor.__version__, "output_space": "hue_chroma", **origin}
-    version = export_colorizer(Colorizer(network, decoding, size), chosen.export_dir, metadata)
+    colorizer, origin = load_run_colorizer(chosen.run_dir, chosen.checkpoint, decoding, size)
+    metadata = {"tfcolor": tfcolor.__version__, **origin}
+    version = export_colorizer(colorizer, chosen.export_dir, metadata)
     say(f"exported step {origin['step']} of {chosen.run_dir} to {version}")
 
 

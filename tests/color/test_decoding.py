@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from tfcolor.color import decoding
 from tfcolor.color.binning import BinGrid
-from tfcolor.color.decoding import DecodingOptions, decode_hue_chroma
+from tfcolor.color.decoding import DecodingOptions
 from tfcolor.core.errors import UsageError
-from tfcolor.core.options import check_options
 
 GOLDEN = np.array([0.05, 0.4, 0.2, 0.05, 0.05, 0.05, 0.1, 0.1])
 GRID = BinGrid.uniform(8)
@@ -132,28 +131,47 @@ def test_normalized_entropy_stays_in_its_range():
     np.testing.assert_allclose(shares, 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("chroma", ["median", "mode", "expectation", "q75"])
-@pytest.mark.parametrize("hue", ["expectation", "mode"])
-@pytest.mark.parametrize("use_fading", [False, True])
-def test_decoding_combines_the_chosen_statistics(chroma, hue, use_fading):
-    hue_probs, chroma_probs = _random_probs(2, 3, 5, 8), _random_probs(2, 3, 5, 6, seed=1)
-    options = DecodingOptions(chroma=chroma, hue=hue, use_fading=use_fading, fading_eta=0.1)
-    actual = decode_hue_chroma(hue_probs, chroma_probs, options)
+def test_quantile_takes_a_level_per_histogram():
+    probs = _random_probs(4, 6)
+    levels = np.array([0.1, 0.4, 0.5, 0.9])
+    actual = decoding.quantile(probs, BinGrid.uniform(6), levels)
+    expected = [_reference_quantile(*pair) for pair in zip(probs, levels, strict=True)]
+    np.testing.assert_allclose(actual, expected, atol=1e-12)
 
-    z = hue_probs @ np.exp(2j * np.pi * (np.arange(8) + 0.5) / 8) / 8
-    mean_hue = np.angle(z) / (2 * np.pi) % 1
-    expected_hue = (hue_probs.argmax(-1) + 0.5) / 8 if hue == "mode" else mean_hue
-    expected_chroma = {
-        "median": np.apply_along_axis(_reference_quantile, -1, chroma_probs, 0.5),
-        "q75": np.apply_along_axis(_reference_quantile, -1, chroma_probs, 0.75),
-        "mode": (chroma_probs.argmax(-1) + 0.5) / 6,
-        "expectation": chroma_probs @ ((np.arange(6) + 0.5) / 6),
-    }[chroma]
-    uncertainty = scipy.stats.entropy(hue_probs, axis=-1) / math.log(8) * expected_chroma
-    if use_fading:
-        expected_chroma = expected_chroma * np.minimum(np.abs(z) / 0.1, 1)
-    for tensor, expected in zip(actual, (expected_hue, expected_chroma, uncertainty), strict=True):
-        np.testing.assert_allclose(tensor, expected, atol=1e-12)
+
+def test_draws_follow_the_histogram():
+    probs = np.float32([0.1, 0.0, 0.6, 0.3])
+    levels = decoding.draw_levels(tf.constant([200, 100]), "pixelwise", tf.constant([5]), 0)
+    bins = decoding.quantile_bin(np.broadcast_to(probs, (1, 200, 100, 4)), levels).numpy()
+    shares = np.bincount(bins.ravel(), minlength=4) / bins.size
+    # Three standard deviations of a share of 20,000 draws.
+    np.testing.assert_allclose(shares, probs, atol=0.011)
+
+
+def test_draws_depend_on_seed_and_histogram_but_not_on_the_batch():
+    size = tf.constant([3, 2])
+
+    def draw(seeds, index=0, sampling="pixelwise"):
+        return decoding.draw_levels(size, sampling, tf.constant(seeds), index).numpy()
+
+    both = draw([7, 8])
+    np.testing.assert_array_equal(both[1], draw([8])[0])
+    assert np.all(both[0] != both[1])
+    assert np.all(draw([7]) != draw([7], index=1))
+    assert draw([7, 8], sampling="once").shape == (2, 1, 1)
+
+
+def test_posterior_agrees_with_numpy():
+    probs, bias = _random_probs(3, 5), np.linspace(-1, 2, 5)
+    powers = (probs * np.exp(bias)) ** (1 / 0.38)
+    expected = powers / powers.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(decoding.reshape_posterior(probs, bias, 0.38), expected, atol=1e-12)
+
+
+def test_posterior_without_bias_and_temperature_is_the_histogram():
+    probs = np.float32([0.0, 0.25, 0.75])
+    np.testing.assert_array_equal(decoding.reshape_posterior(probs, 0.0, 1.0), probs)
+    np.testing.assert_allclose(decoding.reshape_posterior(probs, 0.0, 0.01), [0, 0, 1], atol=1e-6)
 
 
 def test_defaults_are_the_published_ones():
@@ -162,25 +180,25 @@ def test_defaults_are_the_published_ones():
         "hue": "expectation",
         "use_fading": True,
         "fading_eta": 0.03,
+        "lab": "expectation",
+        "temperature": 0.0,
+        "sampling": "none",
+        "seed": 0,
+        "bias_strength": 0.0,
+        "bias_angle": 0.0,
     }
 
 
-def test_decoding_works_with_unknown_sizes():
-    spec = tf.TensorSpec([None, None, None, 8])
-    graph = tf.function(lambda h, c: decode_hue_chroma(h, c, DecodingOptions()), [spec, spec])
-    hue_probs = tf.constant(_random_probs(2, 3, 5, 8), tf.float32)
-    chroma_probs = tf.constant(_random_probs(2, 3, 5, 8, seed=1), tf.float32)
-    eager = decode_hue_chroma(hue_probs, chroma_probs, DecodingOptions())
-    for first, second in zip(graph(hue_probs, chroma_probs), eager, strict=True):
-        assert first.dtype == tf.float32
-        np.testing.assert_allclose(first, second, atol=1e-6)
-
-
-def test_unknown_options_are_refused():
-    probs = tf.constant(GOLDEN)
-    with pytest.raises(ValueError, match=r"chroma 'mean': expected one of .*median"):
-        decode_hue_chroma(probs, probs, DecodingOptions(chroma="mean"))
-    with pytest.raises(ValueError, match="hue 'median': expected 'expectation' or 'mode'"):
-        decode_hue_chroma(probs, probs, DecodingOptions(hue="median"))
-    with pytest.raises(UsageError, match=r"--decoding_fading_eta=0.0: expected at least"):
-        check_options(DecodingOptions(fading_eta=0.0), "decoding_")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"chroma": "mean"}, "--decoding_chroma=mean: expected one of median"),
+        ({"hue": "median"}, "--decoding_hue=median: expected one of expectation, mode"),
+        ({"sampling": "always"}, "--decoding_sampling=always: expected one of none"),
+        ({"fading_eta": 0.0}, "--decoding_fading_eta=0.0: expected at least"),
+        ({"temperature": float("nan")}, "--decoding_temperature=nan: expected a number"),
+    ],
+)
+def test_unknown_options_are_refused(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        DecodingOptions(**wrong)

@@ -14,8 +14,9 @@ from tfcolor.config.assembly import (
 )
 from tfcolor.config.experiment import load_experiment
 from tfcolor.core.errors import UsageError, UserError
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer
+from tfcolor.inference.painting import SizeOptions
 
 SIZE = SizeOptions(24, 48)
 
@@ -74,7 +75,7 @@ def test_a_run_without_checkpoints_is_a_user_error(tiny_run, tmp_path):
 def test_a_run_and_an_export_are_told_apart(tiny_run, tiny_export):
     colorizer = _load(tiny_run)
     assert type(colorizer) is Colorizer
-    assert colorizer.size == SIZE
+    assert colorizer.painter.size == SIZE
     assert type(_load(tiny_export)) is SavedColorizer
     assert type(_load(tiny_export / "1")) is SavedColorizer
 

@@ -23,7 +23,7 @@ def asked(monkeypatch):
     """Notes what the protocol is asked to measure, instead of measuring it."""
     calls = []
 
-    def evaluate(self, colorizer, reader):
+    def evaluate(self, colorizer, reader, reports):
         calls.append((colorizer, reader))
         return {}
 
@@ -52,7 +52,7 @@ def test_model_may_be_a_run_or_an_export(asked, tiny_run, tiny_export, photos):
     _evaluate(f"--model={tiny_export}", f"--images={photos}")
     (run, reader), (export, _) = asked
     assert type(run) is Colorizer
-    assert run.size.max_side == 48
+    assert run.painter.size.max_side == 48
     assert type(export) is SavedColorizer
     assert reader.num_examples == 6
 

@@ -10,11 +10,13 @@ from tfcolor.config.experiment import (
     UNRECORDED,
     check_same_flags,
     choose_run_dir,
+    complete_experiment,
     load_experiment,
     read_experiment,
 )
 from tfcolor.config.flags import define_options, write_flagfile
 from tfcolor.core.errors import UsageError, UserError
+from tfcolor.data.options import open_readers
 from tfcolor.tasks import TASKS
 
 
@@ -109,3 +111,14 @@ def test_a_run_goes_on_with_the_same_flags_only(tmp_path):
         check_same_flags(flagfile, _flags("--seed=2", "--momentum=0.5"))
     assert "--momentum was '0.9', is '0.5'; --seed was '1', is '2'. " in str(caught.value)
     assert str(caught.value).endswith("or another --run_dir")
+
+
+def test_what_the_images_decide_is_recorded(labelled_photos, photos):
+    flag_values = _flags("--task=classification", f"--images={labelled_photos}")
+    experiment = read_experiment(flag_values)
+    completed = complete_experiment(experiment, open_readers(experiment.data), flag_values)
+    assert (completed.task.num_classes, completed.task.crop_size) == (3, 224)
+    assert read_experiment(flag_values) == completed
+    flag_values = _flags(f"--images={photos}")
+    experiment = read_experiment(flag_values)
+    assert complete_experiment(experiment, {}, flag_values) is experiment

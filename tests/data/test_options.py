@@ -79,3 +79,7 @@ def test_subset_reads_the_positions_it_was_given(tmp_path):
     assert subset.num_examples == 2
     assert [subset.read_bytes(index) for index in (0, 1)] == [b"3.png", b"1.png"]
     assert subset.name_of(0) == str(paths[3])
+    assert (subset.class_names, subset.label_of(0)) == ((), None)
+    labelled = SubsetSource(FileSource(paths, [0, 1, 1, 2], "abc"), [3, 1])
+    assert [labelled.label_of(index) for index in (0, 1)] == [2, 1]
+    assert labelled.class_names == ("a", "b", "c")

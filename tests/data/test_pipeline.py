@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcolor.core.errors import UserError
-from tfcolor.data.pipeline import BatchPlan, build_dataset, example_position
+from tfcolor.data.pipeline import Annotation, BatchPlan, build_dataset, example_position
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.transforms import ViewOptions, random_locations, random_view
@@ -193,3 +193,23 @@ def test_positions_are_a_permutation_of_any_number(num_examples):
 def test_impossible_plans_are_refused(plan, message):
     with pytest.raises(ValueError, match=message):
         BatchPlan(seed=0, **plan)
+
+
+def test_an_annotation_belongs_to_the_image_that_was_read(paths):
+    paths[2].write_bytes(b"torn")
+    reader = ExampleReader(FileSource(paths))
+    ramp = Annotation(
+        lambda position: np.arange(position, position + 2, dtype=np.int16), tf.int16, (2,)
+    )
+
+    def make_example(image, annotation, seed):
+        return {"number": image[0, 0, 0] // 10, "draw": seed[1]}, {"ramp": annotation}
+
+    plan = BatchPlan(batch_size=7, seed=1, num_batches=3, shards=((0, 3), (3, 7)))
+    dataset = build_dataset(reader, make_example, plan, annotation=ramp)
+    assert dataset.element_spec[1]["ramp"].shape[1:] == [2]
+    inputs, targets = _concatenate(list(dataset.as_numpy_iterator()))
+    np.testing.assert_array_equal(targets["ramp"][:, 0], inputs["number"])
+    np.testing.assert_array_equal(targets["ramp"][:, 1], inputs["number"] + 1)
+    assert targets["ramp"].dtype == np.int16
+    assert sorted(set(inputs["number"])) == [0, 1, 3, 4, 5, 6]

@@ -105,3 +105,9 @@ def test_threads_agree(paths):
 def test_negative_cache_is_refused(paths):
     with pytest.raises(ValueError, match="cache_bytes=-1: expected at least 0"):
         ExampleReader(FileSource(paths), cache_bytes=-1)
+
+
+def test_classes_are_those_of_the_source(paths):
+    reader = ExampleReader(FileSource(paths, [1, 0, 0, 1, 0], ["sea", "hill"]))
+    assert reader.class_names == ("sea", "hill")
+    assert [reader.label_of(position) for position in range(5)] == [1, 0, 0, 1, 0]

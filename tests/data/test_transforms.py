@@ -3,7 +3,13 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
-from tfcolor.data.transforms import ViewOptions, random_locations, random_view, rescaled_size
+from tfcolor.data.transforms import (
+    ViewOptions,
+    center_view,
+    random_locations,
+    random_view,
+    rescaled_size,
+)
 
 OPTIONS = ViewOptions(crop_size=12, min_side=12, max_side=30)
 
@@ -120,3 +126,15 @@ def test_locations_depend_on_the_seed_alone():
 def test_an_edge_that_leaves_nothing_is_refused(edge):
     with pytest.raises(ValueError, match=f"edge={edge}: expected .* less than half of size=10"):
         random_locations(_seed(0), 3, size=10, edge=edge)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 33), (9, 7), (12, 12)])
+def test_the_middle_is_that_of_the_resized_image(height, width):
+    image = _noise(height, width)
+    scale = 12 / min(height, width)
+    scaled = [int(np.floor(length * scale + 0.5)) for length in (height, width)]
+    resized = tf.image.resize(image, scaled, antialias=True).numpy() / 255.0
+    row, column = ((length - 9) // 2 for length in scaled)
+    expected = resized[row : row + 9, column : column + 9]
+    actual = tf.function(center_view)(tf.constant(image), 12, 9)
+    np.testing.assert_allclose(actual, expected, atol=2e-6)

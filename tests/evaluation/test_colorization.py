@@ -1,21 +1,29 @@
 import colorsys
+import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfcolor.color.decoding import DecodingOptions
+from tfcolor.color.outputs.hue_chroma import HueChroma
+from tfcolor.color.outputs.lab import LabValues
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import check_options
 from tfcolor.core.taps import Tap
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource, open_images
 from tfcolor.evaluation import PROTOCOLS
 from tfcolor.evaluation.colorization import ColorizationEvaluationOptions, ColorizationProtocol
-from tfcolor.inference.colorizer import SizeOptions
+from tfcolor.evaluation.subsets import SUBSETS, Subset, select_images
+from tfcolor.inference.painting import Painter, SizeOptions
 
 FIGURES = {
     "num_images",
     "psnr_db",
+    "psnr_db_interval",
+    "psnr_db_geometric",
     "rmse_alphabeta",
     "rmse_alphabeta_eps",
     "rmse_alphabeta_eps_0.05",
@@ -24,16 +32,17 @@ FIGURES = {
     "nll",
     "nll_chroma",
     "nll_hue",
+    "median_error_alphabeta",
+    "calibration_error_chroma",
+    "calibration_error_hue",
 }
 
 
 class _KnownColorizer:
     """Gives the true colors, and fixed random histograms on a grid of pixels."""
 
-    size = SizeOptions(1, 10_000)
-    grid = Tap("grid", 1, 0.0)
-
     def __init__(self, photos, num_bins=4):
+        self.painter = Painter(HueChroma(num_bins), SizeOptions(1, 10_000), Tap("grid", 1, 0.0))
         self.truths = {photo.shape[:2]: photo.astype(np.float32) / 255 for photo in photos}
         self.probs = {
             shape: {
@@ -84,7 +93,7 @@ def test_gray_baseline_agrees_with_numpy(reader, pictures):
         # Of gray, alpha and beta are 0.
         alpha_beta = np.stack([blue - (red + green) / 2, red - green], axis=-1) / (gray + 0.01)
         squares.append(alpha_beta.ravel() ** 2)
-    assert set(figures) == FIGURES
+    assert set(figures) == {name for name in FIGURES if not name.endswith(("_hue", "_chroma"))}
     assert figures["psnr_db"] == pytest.approx(np.mean(decibels), abs=1e-4)
     rmse = np.sqrt(np.mean(np.concatenate(squares)))
     assert figures["rmse_alphabeta"] == pytest.approx(rmse, rel=1e-4)
@@ -95,7 +104,7 @@ def test_gray_baseline_agrees_with_numpy(reader, pictures):
 
 def test_the_baseline_has_no_likelihood(reader):
     figures = _evaluate(None, reader)
-    assert [figures[name] for name in ("nll", "nll_chroma", "nll_hue")] == [None] * 3
+    assert figures["nll"] is None
 
 
 def test_true_colors_are_perfect(reader, pictures):
@@ -152,4 +161,96 @@ def test_unreadable_images_are_left_out(photos, tmp_path, damaged):
 
 def test_a_real_colorizer_is_measured(reader, tiny_colorizer):
     figures = _evaluate(tiny_colorizer, reader, num_images=2)
-    assert all(np.isfinite(value) for value in figures.values())
+    assert all(np.all(np.isfinite(value)) for value in figures.values())
+
+
+def test_intervals_and_geometric_mean_are_those_of_the_images(reader, pictures):
+    figures = _evaluate(None, reader)
+    decibels = []
+    for picture in pictures:
+        rgb = picture / 255
+        decibels.append(-10 * np.log10(np.mean((rgb - rgb.mean(axis=-1, keepdims=True)) ** 2)))
+    low, high = figures["psnr_db_interval"]
+    assert min(decibels) < low < np.mean(decibels) < high < max(decibels)
+    geometric = np.prod(decibels) ** (1 / len(decibels))
+    assert figures["psnr_db_geometric"] == pytest.approx(geometric, rel=1e-5)
+
+
+class _PredictingColorizer:
+    """Predicts the same histograms everywhere, and leaves photographs gray."""
+
+    def __init__(self):
+        self.painter = Painter(HueChroma(8), SizeOptions(1, 10_000), Tap("grid", 4, 1.5))
+
+    def colorize(self, gray):
+        return {"rgb": tf.repeat(gray, 3, axis=-1)}
+
+    def histograms(self, gray):
+        shape = [1, -(-gray.shape[1] // 4), -(-gray.shape[2] // 4)]
+        # Hue 0.06 is likely, and chroma 0.19: the network paints all in red.
+        hue, chroma = [0.3] + [0.1] * 7, [0.1, 0.6] + [0.05] * 6
+        return {
+            "hue": tf.broadcast_to(tf.constant(hue), [*shape, 8]),
+            "chroma": tf.broadcast_to(tf.constant(chroma), [*shape, 8]),
+        }
+
+
+def test_the_true_histogram_makes_a_constant_prediction_better(tmp_path):
+    green = np.random.default_rng(3).uniform(60, 150, (24, 32, 1)) * [0.7, 1.2, 0.8]
+    Image.fromarray(green.astype(np.uint8)).save(tmp_path / "green.png")
+    reader = ExampleReader(open_images(str(tmp_path)))
+    decibels = {}
+    for histogram in ("none", "energy", "quantile"):
+        options = ColorizationEvaluationOptions(histogram=histogram)
+        protocol = ColorizationProtocol(options, DecodingOptions())
+        decibels[histogram] = protocol.evaluate(_PredictingColorizer(), reader)["psnr_db"]
+    assert decibels["energy"] > decibels["none"] + 5
+    assert decibels["quantile"] > decibels["none"]
+
+
+def test_without_a_decoding_the_colorizer_decodes_by_its_own(reader):
+    gray = _evaluate(None, reader)
+    assert _evaluate(_PredictingColorizer(), reader)["psnr_db"] == gray["psnr_db"]
+    protocol = ColorizationProtocol(ColorizationEvaluationOptions(), DecodingOptions())
+    assert protocol.evaluate(_PredictingColorizer(), reader)["psnr_db"] != gray["psnr_db"]
+
+
+def test_draws_are_compared_with_each_other(reader, monkeypatch):
+    monkeypatch.setitem(SUBSETS, "sun_a", Subset(3, num_draws=4))
+    figures = _evaluate(None, reader, subset="sun_a", subset_seed=1)
+    drawn = select_images(SUBSETS["sun_a"], reader, 1)
+    assert figures["num_images"] == len({position for draw in drawn for position in draw})
+    means = [np.mean([_gray_decibels(reader, position) for position in draw]) for draw in drawn]
+    statistics = figures["over_draws"]["psnr_db"]
+    assert statistics["mean"] == pytest.approx(np.mean(means), rel=1e-5)
+    assert statistics["std"] == pytest.approx(np.std(means, ddof=1), rel=1e-3)
+
+
+def _gray_decibels(reader, position):
+    rgb = reader.read(position)[0] / 255
+    return -10 * np.log10(np.mean((rgb - rgb.mean(axis=-1, keepdims=True)) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "message"),
+    [
+        (LabValues(), {"histogram": "energy"}, "lab_values, which has no histograms"),
+        (None, {"histogram": "energy"}, "histogram=energy: expected none for the baseline"),
+        (None, {"histogram": "quantile"}, "histogram=quantile: expected none for the baseline"),
+        (None, {"subset": "sun_a", "num_images": 3}, "num_images=3: expected 0"),
+    ],
+)
+def test_options_that_do_not_fit_are_usage_errors(reader, space, options, message):
+    colorizer = None
+    if space is not None:
+        colorizer = _PredictingColorizer()
+        colorizer.painter = dataclasses.replace(colorizer.painter, space=space)
+    with pytest.raises(UsageError, match=message):
+        _evaluate(colorizer, reader, **options)
+
+
+def test_a_subset_without_a_readable_image_is_an_error(tmp_path, photos):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    reader = ExampleReader(FileSource([tmp_path / "a.png", *sorted(photos.iterdir())]))
+    with pytest.raises(UserError, match="none of the 1 images chosen"):
+        _evaluate(None, reader, num_images=1)

@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.core.taps import Tap
-from tfcolor.inference.colorizer import SizeOptions
+from tfcolor.inference.painting import Painter, SizeOptions
 
 
 class TintColorizer:
     """Tints every photograph by the same difference, as far as it fits."""
 
-    size = SizeOptions()
-    grid = Tap("grid", 4, 1.5)
+    painter = Painter(HueChroma(), SizeOptions(), Tap("grid", 4, 1.5))
 
     def colorize(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
         room = tf.minimum(gray, 1 - gray)

@@ -6,14 +6,9 @@ import tensorflow as tf
 
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.lightness import quantize_rgb
-from tfcolor.core.taps import Tap
-from tfcolor.inference.colorizer import (
-    Colorizer,
-    SizeOptions,
-    network_size,
-    shrink,
-    upsample_histograms,
-)
+from tfcolor.color.outputs.hue_chroma import HueChroma
+from tfcolor.inference.colorizer import Colorizer
+from tfcolor.inference.painting import SizeOptions
 
 
 def _gray(*shape, seed=0):
@@ -56,7 +51,7 @@ def aligned(request, tiny_colorizer, build_tiny_network):
     if request.param == "centered":
         return tiny_colorizer, 1.5
     network = build_tiny_network(seed=1, tap_alignment="zero")
-    return Colorizer(network, DecodingOptions(), SizeOptions()), 0.0
+    return Colorizer(network, HueChroma(8), DecodingOptions(), SizeOptions()), 0.0
 
 
 @pytest.mark.parametrize("size", [(32, 32), (37, 53), (5, 66)])
@@ -115,45 +110,3 @@ def test_a_certain_prediction_becomes_its_color(certain, hue_bin, chroma_bin):
         assert colorsys.rgb_to_hsv(*color)[0] == pytest.approx((hue_bin + 0.5) / 8, abs=1e-4)
         assert np.ptp(color) == pytest.approx((chroma_bin + 0.5) / 8, abs=1e-4)
     np.testing.assert_allclose(outputs["uncertainty"], 0.0, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("size", "limits", "expected"),
-    [
-        ((300, 400), (256, 500), (300, 400)),
-        ((512, 1024), (256, 500), (250, 500)),
-        ((128, 100), (256, 500), (328, 256)),
-        ((1, 1), (256, 500), (256, 256)),
-        ((3, 200), (256, 500), (8, 500)),
-        ((1, 10_000), (256, 500), (1, 500)),
-        ((10_000, 10_000), (600, 500), (500, 500)),
-    ],
-)
-def test_network_size_is_limited(size, limits, expected):
-    assert tuple(network_size(tf.constant(size), SizeOptions(*limits)).numpy()) == expected
-
-
-def test_shrink_keeps_what_needs_no_change():
-    gray = _gray(2, 30, 40)
-    np.testing.assert_allclose(shrink(gray, SizeOptions(1, 500)), gray, atol=1e-6)
-
-
-def test_shrink_averages_and_stays_in_range():
-    black_and_white = np.float32(np.indices((64, 64)).sum(axis=0) % 2)[None, ..., None]
-    small = shrink(black_and_white, SizeOptions(1, 16)).numpy()
-    assert small.shape == (1, 16, 16, 1)
-    np.testing.assert_allclose(small[0, 2:-2, 2:-2], 0.5, atol=0.05)
-    edge = np.float32(np.arange(64) > 31)[None, None, :, None] * np.ones([1, 64, 1, 1], np.float32)
-    large = shrink(edge, SizeOptions(150, 500)).numpy()
-    assert large.min() == 0 and large.max() == 1
-
-
-def test_histograms_are_interpolated_between_the_centers_of_the_grid():
-    probs = np.random.default_rng(0).uniform(0, 1, (1, 3, 1, 2)).astype(np.float32)
-    probs = np.repeat(probs, 2, axis=2)
-    enlarged = upsample_histograms({"hue": probs}, Tap("grid", 4, 1.5), (11, 7))["hue"].numpy()
-    assert enlarged.shape == (1, 11, 7, 2)
-    for place in range(2):
-        expected = np.interp(np.arange(11), [1.5, 5.5, 9.5], probs[0, :, 0, place])
-        for column in range(7):
-            np.testing.assert_allclose(enlarged[0, :, column, place], expected, rtol=1e-5)

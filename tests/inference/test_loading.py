@@ -36,8 +36,9 @@ def test_any_array_is_taken_for_float32(saved):
 
 
 def test_geometry_travels_with_the_export(saved, tiny_colorizer):
-    assert saved.size == tiny_colorizer.size
-    assert saved.grid == tiny_colorizer.grid
+    assert saved.painter.size == tiny_colorizer.painter.size
+    assert saved.painter.grid == tiny_colorizer.painter.grid
+    assert saved.painter.space.outputs == tiny_colorizer.painter.space.outputs
 
 
 def test_metadata_is_read(colorizer_export):

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ from tfcolor.core.errors import UserError
 from tfcolor.data.images import Photograph, read_photograph
 from tfcolor.inference.photographs import (
     ColoredPhotograph,
+    Job,
     check_output_suffix,
     collect_jobs,
     color_photograph,
+    uncertainty_path,
     write_photograph,
+    write_uncertainty,
 )
 
 
@@ -206,3 +210,40 @@ def test_inputs_without_photographs_are_user_errors(make, inputs, message):
     make("empty/notes.txt")
     with pytest.raises(UserError, match=re.escape(message)):
         collect_jobs(inputs, None)
+
+
+def test_several_results_are_numbered():
+    job = Job(Path("a.jpg"), Path("out/a.tif"), 2, True)
+    assert [str(path) for path in job.colored] == ["out/a_1.tif", "out/a_2.tif"]
+    maps = ["out/a_1_uncertainty.png", "out/a_2_uncertainty.png"]
+    assert [str(path) for path in job.files] == ["out/a_1.tif", "out/a_2.tif", *maps]
+    assert Job(Path("a.jpg"), Path("a.png")).files == [Path("a.png")]
+
+
+@pytest.mark.parametrize("num_samples", [1, 2])
+def test_no_two_photographs_share_any_file(make, num_samples):
+    make("x/a.jpg", "x/a.png", "x/a_1.jpg", "x/a_uncertainty.jpg", "x/a_1_uncertainty.png")
+    for output in (None, "out"):
+        jobs = collect_jobs(["x"], output, num_samples, True)
+        files = [path for job in jobs for path in job.files]
+        assert len(files) == len(set(files)) == 5 * 2 * num_samples
+        assert not {job.source for job in jobs} & set(files)
+
+
+def test_numbered_results_and_maps_are_passed_over(make):
+    make("x/a.jpg", "x/a_colorized_12.png", "x/a_colorized_uncertainty.png")
+    make("x/a_colorized_2_uncertainty.png", "x/b_colorized_by_hand.png")
+    assert [source for source, _ in _pairs(["x"])] == ["x/a.jpg", "x/b_colorized_by_hand.png"]
+
+
+def test_a_numbered_result_never_replaces_an_original(make):
+    make("a.png", "out/a_2.png")
+    with pytest.raises(UserError, match=r"a_2\.png is an original; choose another --output"):
+        collect_jobs(["a.png", "out/a_2.png"], "out", 2)
+
+
+def test_uncertainty_is_written_as_gray(tmp_path):
+    path = uncertainty_path(tmp_path / "a.tif")
+    write_uncertainty(np.float32([[0, 0.2, 1]]), path)
+    assert path.name == "a_uncertainty.png"
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), [[0, 51, 255]])

@@ -10,7 +10,9 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfcolor.color.lightness import quantize_rgb
 from tfcolor.core.errors import UserError
 from tfcolor.savedmodel.exporter import export_colorizer
-from tfcolor.savedmodel.signatures import SIGNATURES
+from tfcolor.savedmodel.signatures import colorizer_signatures
+
+SIGNATURES = colorizer_signatures(("hue", "chroma"))
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +101,14 @@ def test_metadata_travels_as_an_asset(colorizer_export):
     assert (content["run"], content["step"]) == ("runs/tiny", 7)
     assert content["size"] == {"min_side": 24, "max_side": 48}
     assert content["grid"] == {"stride": 4, "offset": [1.5, 1.5]}
+    assert (content["output_space"], content["num_bins"]) == ("hue_chroma", 8)
     assert content["signatures"] == list(SIGNATURES)
 
 
 @pytest.fixture
 def saves_instantly(monkeypatch):
     """Replaces the slow parts of an export by a file."""
-    monkeypatch.setattr("tfcolor.savedmodel.exporter._concrete_signatures", lambda module: {})
+    monkeypatch.setattr("tfcolor.savedmodel.exporter._trace", lambda *_: {})
 
     def save(module, folder, signatures):
         tf.io.gfile.makedirs(folder)

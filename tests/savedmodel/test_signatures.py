@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tfcolor.savedmodel.signatures import SIGNATURES
+from tfcolor.savedmodel.signatures import colorizer_signatures
 
+SIGNATURES = colorizer_signatures(("hue", "chroma"))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,8 +34,8 @@ def test_every_tensor_has_a_batch_axis_and_a_type_of_tensorflow(name):
 def test_clients_need_neither_tensorflow_nor_numpy():
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['numpy'] = None\n"
-        "from tfcolor.savedmodel.signatures import SIGNATURES\n"
-        "print(SIGNATURES['colorize'].inputs['gray'].shape)"
+        "from tfcolor.savedmodel.signatures import colorizer_signatures\n"
+        "print(colorizer_signatures(['ab'])['colorize'].inputs['gray'].shape)"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

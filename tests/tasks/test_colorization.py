@@ -2,7 +2,6 @@ import colorsys
 
 import numpy as np
 import pytest
-import scipy.optimize
 import scipy.special
 import tensorflow as tf
 
@@ -11,7 +10,7 @@ from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import open_images
-from tfcolor.tasks.colorization import ColorizationOptions, ColorizationTask, ConstantLoss
+from tfcolor.tasks.colorization import ColorizationOptions, ColorizationTask
 
 SMALL = {"crop_size": 24, "min_side": 24, "max_side": 30, "num_locations": 9, "edge": 1}
 # Specification, chapter 3 and 4, golden numbers 9: red, green, blue and four more.
@@ -129,23 +128,6 @@ def test_edges_must_leave_a_location():
         _task(edge=12)
 
 
-def test_constant_loss_is_what_numerical_optimization_finds():
-    batches = [_random_case(seed, shape=(2, 3 + seed, 4))[0] for seed in range(2)]
-    metric = ConstantLoss(4)
-    for targets in batches:
-        metric.update_state(targets, {})
-    joined = {
-        name: np.concatenate([np.reshape(t[name], (-1, *t[name].shape[2:])) for t in batches])
-        for name in batches[0]
-    }
-    expected = sum(
-        _least_loss(joined[axis], joined[f"{axis}_weight"]) for axis in ("hue", "chroma")
-    )
-    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
-    metric.reset_state()
-    assert float(metric.result()) == 0
-
-
 def test_constants_may_come_from_the_training_split():
     (train, _), (heldout, _) = _random_case(1, shape=(2, 9, 4)), _random_case(2, shape=(3, 5, 4))
     task = _task(num_bins=4)
@@ -185,24 +167,9 @@ def test_constant_loss_is_in_the_unit_of_the_losses():
     assert float(metric.result()) == pytest.approx(total, rel=1e-5)
 
 
-def test_constant_loss_is_rebuilt_from_its_config():
-    rebuilt = ConstantLoss.from_config(ConstantLoss(7, name="least").get_config())
-    assert (rebuilt.num_bins, rebuilt.name) == (7, "least")
-
-
 def _hue_chroma(pixel):
     return colorsys.rgb_to_hsv(*map(float, pixel))[0], max(pixel) - min(pixel)
 
 
 def _one_hot(values, num_bins=32):
     return tf.constant([np.eye(num_bins)[np.minimum((values * num_bins).astype(int), 31)]])
-
-
-def _least_loss(histograms, weights):
-    """Minimizes the weighted mean divergence over all constant histograms."""
-
-    def loss(logits):
-        probs = scipy.special.softmax(logits)
-        return np.mean(weights * scipy.special.rel_entr(histograms, probs).sum(axis=-1))
-
-    return scipy.optimize.minimize(loss, np.zeros(histograms.shape[-1]), tol=1e-12).fun

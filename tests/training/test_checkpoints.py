@@ -6,7 +6,14 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.errors import UserError
-from tfcolor.training.checkpoints import BEST_FOLDER, Checkpoints, restore_newest
+from tfcolor.training.checkpoints import (
+    BEST_FOLDER,
+    Checkpoints,
+    checkpoint_folder,
+    has_checkpoint,
+    newest_prefix,
+    restore_newest,
+)
 
 
 class _State:
@@ -128,6 +135,20 @@ def test_best_is_kept_beside_the_last(folder):
     assert restore_newest(fresh.checkpoint, folder / BEST_FOLDER) == 10
     assert fresh.number == 10
     assert fresh.checkpoints.restore_last() == 40
+
+
+def test_checkpoints_of_a_run_are_found(folder):
+    assert not has_checkpoint(folder)
+    assert newest_prefix(folder) is None
+    state = _State(folder)
+    state.save(9, 10)
+    assert has_checkpoint(folder)
+    assert newest_prefix(folder) == str(folder / "ckpt-10")
+    kinds = ("best", "last")
+    assert [checkpoint_folder(folder.parent, kind) for kind in kinds] == [folder, folder]
+    state.checkpoints.save_best(9)
+    best = folder / BEST_FOLDER
+    assert [checkpoint_folder(folder.parent, kind) for kind in kinds] == [best, folder]
 
 
 def test_only_one_best_is_kept(folder):

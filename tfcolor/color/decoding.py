@@ -5,10 +5,11 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from tfcolor.color.binning import BinGrid
-from tfcolor.core.options import option
+from tfcolor.core.options import check_options, option
 
 
 def mode(probs: tf.Tensor, grid: BinGrid) -> tf.Tensor:
@@ -40,15 +41,34 @@ def expectation(probs: tf.Tensor, grid: BinGrid) -> tf.Tensor:
     return tf.reduce_sum(probs * tf.constant(grid.centers, probs.dtype), axis=-1)
 
 
-def quantile(
-    probs: tf.Tensor, grid: BinGrid, level: float, *, is_interpolated: bool = True
-) -> tf.Tensor:
-    """Returns the value below which a given share of each histogram lies.
+def quantile_bin(probs: tf.Tensor, level: float | tf.Tensor) -> tf.Tensor:
+    """Returns the first bin at which the cumulative histogram reaches a share.
 
     Args:
       probs: float [..., K], histograms that sum to 1.
-      grid: the K bins, not circular; with finite edges if interpolated.
-      level: the share, in (0, 1).
+      level: the share, in (0, 1), a number or float [...].
+
+    Returns:
+      int32 [...], in [0, K - 1].
+    """
+    probs = tf.convert_to_tensor(probs)
+    level = tf.convert_to_tensor(level, probs.dtype)[..., None]
+    # The last bin takes what is left, also where rounding keeps the sum below 1.
+    is_below = tf.cumsum(probs[..., :-1], axis=-1) < level
+    return tf.reduce_sum(tf.cast(is_below, tf.int32), axis=-1)
+
+
+def quantile(
+    probs: tf.Tensor, grid: BinGrid, level: float | tf.Tensor, *, is_interpolated: bool = True
+) -> tf.Tensor:
+    """Returns the value below which a given share of each histogram lies.
+
+    At a random level this draws from the histogram.
+
+    Args:
+      probs: float [..., K], histograms that sum to 1.
+      grid: the K bins; with finite edges if interpolated.
+      level: the share, in (0, 1), a number or float [...].
       is_interpolated: whether to spread the mass of a bin evenly between its
         edges; otherwise the result is the center of the bin.
 
@@ -61,14 +81,12 @@ def quantile(
     probs = tf.convert_to_tensor(probs)
     if is_interpolated and not all(map(math.isfinite, grid.edges)):
         raise ValueError("a grid with infinite edges: expected is_interpolated=False")
-    # The last bin takes what is left, also where rounding keeps the sum below 1.
-    earlier = probs[..., :-1]
-    is_below = tf.cumsum(earlier, axis=-1) < level
-    index = tf.reduce_sum(tf.cast(is_below, tf.int32), axis=-1)
+    index = quantile_bin(probs, level)
     if not is_interpolated:
         return tf.gather(tf.constant(grid.centers, probs.dtype), index)
     mass = tf.gather(probs, index[..., None], batch_dims=-1)[..., 0]
-    mass_below = tf.reduce_sum(tf.where(is_below, earlier, 0), axis=-1)
+    below = tf.cumsum(probs, axis=-1, exclusive=True)
+    mass_below = tf.gather(below, index[..., None], batch_dims=-1)[..., 0]
     fraction = tf.clip_by_value(tf.math.divide_no_nan(level - mass_below, mass), 0, 1)
     edges = tf.constant(grid.edges, probs.dtype)
     low, high = tf.gather(edges, index), tf.gather(edges, index + 1)
@@ -165,52 +183,94 @@ CHROMA_DECODERS: Mapping[str, Callable[..., tf.Tensor]] = {
     "expectation": expectation,
     "q75": functools.partial(quantile, level=0.75),
 }
+AB_DECODERS: Mapping[str, Callable[..., tf.Tensor]] = {
+    "expectation": expectation,
+    "mode": mode,
+    "median": functools.partial(median, is_interpolated=False),
+}
+SAMPLINGS = ("none", "pixelwise", "once")
 
 
 @dataclasses.dataclass(frozen=True)
 class DecodingOptions:
-    """How hue and chroma histograms become a color."""
+    """How predicted histograms become a color."""
 
     chroma: str = option(
-        "median", "Chroma taken from its histogram.", choices=tuple(CHROMA_DECODERS)
+        "median", "chroma taken from its histogram", choices=tuple(CHROMA_DECODERS)
     )
     hue: str = option(
-        "expectation", "Hue taken from its histogram.", choices=("expectation", "mode")
+        "expectation", "hue taken from its histogram", choices=("expectation", "mode")
     )
-    use_fading: bool = option(True, "Whether to reduce the chroma where the hue is uncertain.")
+    use_fading: bool = option(True, "whether to reduce the chroma where the hue is uncertain")
     fading_eta: float = option(
-        0.03, "Hue concentration from which on chroma is not reduced.", minimum=1e-6
+        0.03, "hue concentration from which on chroma is not reduced", minimum=1e-6
+    )
+    lab: str = option(
+        "expectation", "a and b taken from their histograms", choices=tuple(AB_DECODERS)
+    )
+    temperature: float = option(
+        0.0,
+        "sharpens histograms below 1 and flattens them above; 0 takes the space's own: 0.38 for"
+        " lab_gamut (the annealed mean), else 1",
+        minimum=0,
+    )
+    sampling: str = option(
+        "none",
+        "draws colors from the histograms: for every pixel by itself, or with one random number"
+        " for the whole photograph, which stays coherent",
+        choices=SAMPLINGS,
+    )
+    seed: int = option(0, "seed of the draws", minimum=0)
+    bias_strength: float = option(
+        0.0, "favors colors at --decoding_bias_angle by so many nats", minimum=0
+    )
+    bias_angle: float = option(
+        0.0, "the favored color in turns around the hue circle or, for Lab, from +a to +b"
     )
 
+    def __post_init__(self) -> None:
+        """Raises UsageError if a value is not accepted."""
+        check_options(self, "decoding_")
 
-def decode_hue_chroma(
-    hue_probs: tf.Tensor, chroma_probs: tf.Tensor, options: DecodingOptions
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns one hue and chroma per pixel, and how uncertain the color is.
+
+def reshape_posterior(
+    probs: tf.Tensor, bias: float | np.ndarray | tf.Tensor, temperature: float
+) -> tf.Tensor:
+    """Returns `softmax((log p + bias) / temperature)`, p itself where that is p.
 
     Args:
-      hue_probs: float [..., K], hue histograms over equal bins, with K static.
-      chroma_probs: float [..., K'], chroma histograms over equal bins.
-      options: which statistics to use.
+      probs: float [..., K], histograms.
+      bias: float [K] or a number, added to the log-probabilities.
+      temperature: positive; below 1 sharpens.
 
     Returns:
-      (hue, chroma, uncertainty): float [...] in [0, 1), float [...] in [0, 1]
-      and float [...] in [0, 1], the normalized hue entropy times the chroma
-      before fading (which would hide the most uncertain pixels).
+      float [..., K], histograms.
 
-    Raises:
-      ValueError: if an option has an unknown value.
+    References:
+      Zhang, Isola, Efros. Colorful Image Colorization. ECCV 2016, equation 5.
     """
-    if options.chroma not in CHROMA_DECODERS:
-        raise ValueError(f"chroma {options.chroma!r}: expected one of {sorted(CHROMA_DECODERS)}")
-    if options.hue not in ("expectation", "mode"):
-        raise ValueError(f"hue {options.hue!r}: expected 'expectation' or 'mode'")
-    chroma_grid = BinGrid.uniform(int(chroma_probs.shape[-1]))
-    chroma = CHROMA_DECODERS[options.chroma](chroma_probs, chroma_grid)
-    hue, magnitude = hue_expectation(hue_probs)
-    if options.hue == "mode":
-        hue = mode(hue_probs, BinGrid.uniform(int(hue_probs.shape[-1]), is_circular=True))
-    uncertainty = normalized_entropy(hue_probs) * chroma
-    if options.use_fading:
-        chroma = chromatic_fading(chroma, magnitude, options.fading_eta)
-    return hue, chroma, uncertainty
+    probs = tf.convert_to_tensor(probs)
+    if temperature == 1 and not tf.is_tensor(bias) and not np.any(bias):
+        return probs
+    logits = tf.math.log(tf.maximum(probs, np.finfo(probs.dtype.as_numpy_dtype).tiny))
+    return tf.nn.softmax((logits + tf.cast(bias, probs.dtype)) / temperature)
+
+
+def draw_levels(size: tf.Tensor, sampling: str, seeds: tf.Tensor, index: int) -> tf.Tensor:
+    """Draws the shares at which histograms are inverted to sample from them.
+
+    Args:
+      size: int32 [2], height and width.
+      sampling: "pixelwise" for a number per pixel, "once" for one per image.
+      seeds: int32 [B], one per image.
+      index: of the histogram, so that two of them are drawn independently.
+
+    Returns:
+      float32 [B, H, W] or [B, 1, 1], in [0, 1).
+    """
+    shape = size if sampling == "pixelwise" else tf.constant([1, 1])
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_uniform(shape, tf.stack([seed, index])),
+        tf.convert_to_tensor(seeds, tf.int32),
+        fn_output_signature=tf.TensorSpec([None, None], tf.float32),
+    )

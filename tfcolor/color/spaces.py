@@ -164,14 +164,16 @@ def rgb_to_lab(rgb: tf.Tensor) -> tf.Tensor:
     return tf.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
-    """Returns sRGB, clipped to [0, 1] where the Lab color has none.
+def lab_to_rgb(lab: tf.Tensor, *, is_clipped: bool = True) -> tf.Tensor:
+    """Returns sRGB, by default clipped to [0, 1] where the Lab color has none.
 
     Args:
       lab: float [..., 3], L* in [0, 100], a* and b*.
+      is_clipped: False continues the conversion beyond the gamut, so that the
+        caller can bring colors back in its own way.
 
     Returns:
-      float [..., 3], sRGB in [0, 1].
+      float [..., 3], sRGB.
     """
     lightness, a, b = tf.unstack(tf.convert_to_tensor(lab), num=3, axis=-1)
     y = (lightness + 16) / 116
@@ -179,7 +181,8 @@ def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
     xyz = tf.where(root > _LAB_ROOT_KNEE, root**3, (root - 16 / 116) / 7.787)
     linear = _transform(xyz * tf.constant(_WHITE, xyz.dtype), _RGB_FROM_XYZ)
     power = 1.055 * tf.maximum(linear, _LINEAR_KNEE) ** (1 / 2.4) - 0.055
-    return tf.clip_by_value(tf.where(linear > _LINEAR_KNEE, power, 12.92 * linear), 0, 1)
+    rgb = tf.where(linear > _LINEAR_KNEE, power, 12.92 * linear)
+    return tf.clip_by_value(rgb, 0, 1) if is_clipped else rgb
 
 
 def _transform(vectors: tf.Tensor, matrix: np.ndarray) -> tf.Tensor:

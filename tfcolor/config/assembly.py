@@ -13,12 +13,14 @@ from tfcolor.config.experiment import Experiment, load_experiment
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.options import open_readers
 from tfcolor.data.reading import ExampleReader
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import GrayToColor, SavedColorizer, is_saved_model
+from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.network import Network
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import Task
-from tfcolor.training.checkpoints import BEST_FOLDER, restore_newest
+from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
+from tfcolor.training.checkpoints import checkpoint_folder, restore_newest
 
 CHECKPOINTS = ("best", "last")
 
@@ -55,7 +57,8 @@ def build_network(experiment: Experiment, task: Task) -> Network:
     backbone_class: Callable[..., Backbone] = BACKBONES[experiment.run.backbone]
     backbone = backbone_class(experiment.backbone, input_channels=task.input_channels, seed=seed)
     size = backbone.canonical_size
-    return Network(backbone, task.build_head(backbone.taps(size, size), seed))
+    head = task.build_head(backbone.taps(size, size), seed)
+    return Network(backbone, head, convolutional=task.convolutional)
 
 
 def load_network(run_dir: str | Path, checkpoint: str = "best") -> tuple[Network, dict[str, Any]]:
@@ -74,9 +77,7 @@ def load_network(run_dir: str | Path, checkpoint: str = "best") -> tuple[Network
     experiment = load_experiment(run_dir)
     tf.keras.mixed_precision.set_global_policy(experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
-    folder = Path(run_dir) / "checkpoints"
-    if checkpoint == "best" and (folder / BEST_FOLDER).is_dir():
-        folder = folder / BEST_FOLDER
+    folder = checkpoint_folder(Path(run_dir), checkpoint)
     step = restore_newest(tf.train.Checkpoint(network=network), folder)
     if step is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first")
@@ -113,5 +114,28 @@ def load_colorizer(
         raise UserError(f"--model={model}: there is no such folder")
     if is_saved_model(model):
         return SavedColorizer(model)
-    network, _ = load_network(model, checkpoint)
-    return Colorizer(network, decoding, size)
+    return load_run_colorizer(model, checkpoint, decoding, size)[0]
+
+
+def load_run_colorizer(
+    run_dir: str, checkpoint: str, decoding: DecodingOptions, size: SizeOptions
+) -> tuple[Colorizer, dict[str, Any]]:
+    """Returns the colorizer that a run trained.
+
+    Args:
+      run_dir: the run's folder.
+      checkpoint: "best" or "last".
+      decoding: from histograms to color.
+      size: limits of the network's input.
+
+    Returns:
+      The colorizer, and where it comes from; see `load_network`.
+
+    Raises:
+      UserError: if the folder is not a run of the colorization task.
+    """
+    task = load_experiment(run_dir).task
+    if not isinstance(task, ColorizationOptions):
+        raise UserError(f"{run_dir} is not a run of the task colorization: it cannot color")
+    network, origin = load_network(run_dir, checkpoint)
+    return Colorizer(network, build_output_space(task), decoding, size), origin

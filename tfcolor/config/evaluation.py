@@ -11,8 +11,9 @@ from tfcolor.config.flags import read_options
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.evaluation import PROTOCOLS
-from tfcolor.inference.colorizer import SizeOptions
-from tfcolor.inference.loading import GrayToColor
+from tfcolor.evaluation.reports import Reports
+from tfcolor.inference.loading import GrayToColor, is_saved_model
+from tfcolor.inference.painting import SizeOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class EvaluateOptions:
     checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
     baseline: str = option("none", "measures gray instead of a model", choices=("none", "gray"))
     output_json: str = option("", "file for the figures, besides standard output")
+    output_csv: str = option("", "file for a table with the scores of every image")
+    figures: str = option("", "folder for pictures of the results")
 
 
 EVALUATE_OPTIONS: tuple[tuple[type, str], ...] = (
@@ -53,12 +56,19 @@ def run_evaluation(flag_values: flags.FlagValues) -> dict[str, Any]:
     options = read_options(protocol.Options, f"{chosen.protocol}_", flag_values)
     data = read_options(DataOptions, "", flag_values)
     reader = open_readers(dataclasses.replace(data, heldout_fraction=0.0))["train"]
-    return protocol(options).evaluate(_build_colorizer(chosen, flag_values), reader)
-
-
-def _build_colorizer(chosen: EvaluateOptions, flag_values: flags.FlagValues) -> GrayToColor | None:
-    """Returns what to measure, None for the gray baseline."""
     decoding = read_options(DecodingOptions, "decoding_", flag_values)
+    colorizer = _build_colorizer(chosen, decoding, flag_values)
+    reports = Reports(table=chosen.output_csv, figures=chosen.figures)
+    own_decoding = chosen.model and is_saved_model(chosen.model)
+    return protocol(options, None if own_decoding else decoding).evaluate(
+        colorizer, reader, reports
+    )
+
+
+def _build_colorizer(
+    chosen: EvaluateOptions, decoding: DecodingOptions, flag_values: flags.FlagValues
+) -> GrayToColor | None:
+    """Returns what to measure, None for the gray baseline."""
     size = read_options(SizeOptions, "network_", flag_values)
     if chosen.baseline == "gray":
         return None

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from tfcolor.config.flags import define_options, differing_flags, read_options
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions
+from tfcolor.data.reading import ExampleReader
 from tfcolor.tasks import TASKS
+from tfcolor.tasks.base import IncompleteOptions
 from tfcolor.training.options import DistributionOptions, OptimizationOptions, TrainingOptions
 
 UNRECORDED = ("run_dir", "verbosity")
@@ -27,6 +30,9 @@ class RunOptions:
     run_dir: str = option("", "the run's folder; empty takes the next free one in runs/")
     task: tuple[str, ...] = option(("colorization",), "what to learn", choices=tuple(TASKS))
     backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
+    initial_weights: str = option(
+        "", "a run from whose best backbone this one starts; empty starts from random weights"
+    )
 
 
 TRAIN_OPTIONS: tuple[tuple[type, str], ...] = (
@@ -89,6 +95,31 @@ def read_experiment(flag_values: flags.FlagValues) -> Experiment:
         training=read_options(TrainingOptions, "", flag_values),
         distribution=read_options(DistributionOptions, "", flag_values),
     )
+
+
+def complete_experiment(
+    experiment: Experiment, readers: Mapping[str, ExampleReader], flag_values: flags.FlagValues
+) -> Experiment:
+    """Fills in what the flags leave to the images, and changes the flags likewise.
+
+    Args:
+      experiment: what the flags describe.
+      readers: its images by split.
+      flag_values: the parsed flags; those that are filled in get their value.
+
+    Returns:
+      The experiment that `load_experiment` gives once the flags are recorded.
+
+    Raises:
+      UserError: if the task cannot learn from these images.
+    """
+    options = experiment.task
+    if not isinstance(options, IncompleteOptions):
+        return experiment
+    completed = options.completed(readers, BACKBONES[experiment.run.backbone].canonical_size)
+    for name, value in dataclasses.asdict(completed).items():
+        flag_values[f"{experiment.run.task[0]}_{name}"].value = value
+    return dataclasses.replace(experiment, task=completed)
 
 
 def load_experiment(run_dir: str | os.PathLike[str]) -> Experiment:

@@ -9,15 +9,20 @@ from tfcolor.config.experiment import (
     Experiment,
     check_same_flags,
     choose_run_dir,
+    complete_experiment,
     read_experiment,
 )
 from tfcolor.config.flags import resolved_flags, write_flagfile
+from tfcolor.config.initial_weights import load_initial_weights
 from tfcolor.core.files import write_text
 from tfcolor.core.progress import say
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.preview import Preview
-from tfcolor.inference.colorizer import Colorizer, SizeOptions
+from tfcolor.inference.colorizer import Colorizer
+from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.network import Network
+from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
+from tfcolor.training.checkpoints import has_checkpoint
 from tfcolor.training.distribution import (
     build_strategy,
     configure_runtime,
@@ -43,6 +48,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
     readers = open_experiment_readers(experiment)
     for reader in readers.values():
         reader.read(0)  # refuses images of which none can be read, before anything is written
+    experiment = complete_experiment(experiment, readers, flag_values)
     path = choose_run_dir(experiment)
     check_same_flags(path / "flags.cfg", flag_values)
     configure_runtime(experiment.training, experiment.distribution)
@@ -50,6 +56,8 @@ def run_training(flag_values: flags.FlagValues) -> None:
     task = build_task(experiment, readers)
     with strategy.scope():
         network = build_network(experiment, task)
+    if experiment.run.initial_weights and not has_checkpoint(path / "checkpoints"):
+        load_initial_weights(network.backbone, experiment)
     directory = RunDirectory(path)
     if is_chief(strategy):
         write_flagfile(directory.flagfile, flag_values, UNRECORDED)
@@ -81,6 +89,8 @@ def _previews(
     experiment: Experiment, network: Network, readers: dict[str, ExampleReader]
 ) -> list[Evaluator]:
     """Returns what makes pictures for TensorBoard, if there are held-out photographs."""
-    if "heldout" not in readers or experiment.run.task != ("colorization",):
+    if "heldout" not in readers or not isinstance(experiment.task, ColorizationOptions):
         return []
-    return [Preview(Colorizer(network, DecodingOptions(), SizeOptions()), readers["heldout"])]
+    space = build_output_space(experiment.task)
+    colorizer = Colorizer(network, space, DecodingOptions(), SizeOptions())
+    return [Preview(colorizer, readers["heldout"])]

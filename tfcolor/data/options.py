@@ -56,6 +56,15 @@ class SubsetSource:
         """Returns the encoded image."""
         return self._source.read_bytes(self._positions[index])
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the name of each class of all images."""
+        return self._source.class_names
+
+    def label_of(self, index: int) -> int | None:
+        """Returns the class of an image, or None if it has none."""
+        return self._source.label_of(self._positions[index])
+
 
 def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
     """Opens the images of the "train" and "heldout" splits.

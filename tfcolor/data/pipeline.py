@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
@@ -11,7 +12,8 @@ from tfcolor.data.reading import ExampleReader
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
 Example: TypeAlias = tuple[Tensors, Tensors]
-ExampleMaker: TypeAlias = Callable[[tf.Tensor, tf.Tensor], Example]
+ExampleMaker: TypeAlias = Callable[..., Example]
+"""From (image, seed), or (image, annotation, seed) where there are annotations."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +70,39 @@ class BatchPlan:
         return [end - begin for begin, end in self.shards]
 
 
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """What a task knows about each image besides its pixels: a label, a mask, boxes.
+
+    Args:
+      read: from the position of a readable image to its annotation; may be
+        called from several threads.
+      dtype: type of each annotation.
+      shape: its shape, None for a length that varies.
+    """
+
+    read: Callable[[int], np.ndarray]
+    dtype: tf.DType
+    shape: tuple[int | None, ...] = ()
+
+
 def build_dataset(
-    reader: ExampleReader, make_example: ExampleMaker, plan: BatchPlan, *, shuffle: bool = True
+    reader: ExampleReader,
+    make_example: ExampleMaker,
+    plan: BatchPlan,
+    *,
+    annotation: Annotation | None = None,
+    shuffle: bool = True,
 ) -> tf.data.Dataset:
     """Builds the pipeline that yields the planned batches.
 
     Args:
       reader: the images.
-      make_example: from an image, uint8 [H, W, 3], and its seed, int64 [2], to
-        (inputs, targets), two dicts of tensors whose shapes do not vary.
+      make_example: from an image, uint8 [H, W, 3], its annotation if there is
+        one, and its seed, int64 [2], to (inputs, targets), two dicts of tensors
+        whose shapes do not vary.
       plan: which examples to yield.
+      annotation: what `make_example` gets between image and seed.
       shuffle: whether each epoch goes through the images in its own order.
 
     Returns:
@@ -97,7 +122,7 @@ def build_dataset(
         index = batch * plan.batch_size + tf.gather(slots, place)
         position = example_position(index, reader.num_examples, plan.seed, shuffle=shuffle)
         seed = tf.stack([tf.constant(plan.seed, tf.int64), index])
-        inputs, targets = make_example(_read_image(reader, position), seed)
+        inputs, targets = make_example(*_read_example(reader, annotation, position), seed)
         return {**inputs, "seed": seed}, targets
 
     steps = tf.data.Dataset.counter(plan.first_batch * len(plan.slots))
@@ -138,15 +163,24 @@ def example_position(
     return tf.random.experimental.index_shuffle(place, epoch_seed, last)
 
 
-def _read_image(reader: ExampleReader, position: tf.Tensor) -> tf.Tensor:
-    """Returns the image at a position, uint8 [H, W, 3], inside a graph."""
+def _read_example(
+    reader: ExampleReader, annotation: Annotation | None, position: tf.Tensor
+) -> list[tf.Tensor]:
+    """Returns the image at a position, uint8 [H, W, 3], and its annotation if any."""
+
+    def read(number: np.ndarray) -> list[np.ndarray]:
+        image, used = reader.read(int(number))
+        return [image, *(one.read(used) for one in annotations)]
+
+    annotations = [] if annotation is None else [annotation]
+    types = [tf.uint8, *(one.dtype for one in annotations)]
     # Declared stateless, which it is for the caller: with op determinism on,
     # tf.data would otherwise run the whole map one element at a time.
-    image = tf.numpy_function(
-        lambda number: reader.read(int(number))[0], [position], tf.uint8, stateful=False
-    )
-    image.set_shape([None, None, 3])
-    return image
+    tensors = tf.numpy_function(read, [position], types, stateful=False)
+    shapes = [(None, None, 3), *(one.shape for one in annotations)]
+    for tensor, shape in zip(tensors, shapes, strict=True):
+        tensor.set_shape(shape)
+    return tensors
 
 
 def _split(batch: Example, sizes: list[int]) -> tf.data.Dataset:

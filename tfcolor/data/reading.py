@@ -50,6 +50,19 @@ class ExampleReader:
         """Returns what messages call the image at a position."""
         return self._source.name_of(position)
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the name of each class by label; empty if there are none known."""
+        return self._source.class_names
+
+    def label_of(self, position: int) -> int | None:
+        """Returns the class of the image at a position, or None if it has none.
+
+        Raises:
+          UnreadableImageError: if it cannot be read.
+        """
+        return self._source.label_of(position)
+
     def read(self, position: int) -> tuple[np.ndarray, int]:
         """Returns the image at a position, or else the next readable one.
 

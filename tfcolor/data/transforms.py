@@ -60,19 +60,27 @@ def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.T
     corner = tf.stack(
         [_uniform_integer(seeds[1], 0, slack[0]), _uniform_integer(seeds[2], 0, slack[1])]
     )
-    view = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[options.crop_size, options.crop_size],
-        scale=tf.cast(scaled, tf.float32) / tf.cast(size, tf.float32),
-        translation=-tf.cast(corner, tf.float32),
-        kernel_type="triangle",
-        antialias=True,
-    )[0]
+    view = _scaled_crop(image, scaled, corner, options.crop_size)
     if options.use_mirror:
         is_mirrored = tf.equal(_uniform_integer(seeds[3], 0, 1), 1)
         view = tf.where(is_mirrored, view[:, ::-1], view)
-    # The kernel's weights add up to 1 only to rounding.
-    return tf.clip_by_value(view / 255.0, 0.0, 1.0)
+    return view
+
+
+def center_view(image: tf.Tensor, side: int, crop_size: int) -> tf.Tensor:
+    """Returns the middle square of a photograph that was rescaled first.
+
+    Args:
+      image: uint8 [H, W, 3].
+      side: length of the shorter side after rescaling, in pixels.
+      crop_size: side S of the square, in pixels, at most `side`.
+
+    Returns:
+      float32 [S, S, 3] in [0, 1]; where the margins cannot be equal, the one
+      above or on the left is a pixel narrower.
+    """
+    scaled = rescaled_size(tf.shape(image)[:2], tf.constant(side))
+    return _scaled_crop(image, scaled, (scaled - crop_size) // 2, crop_size)
 
 
 def rescaled_size(size: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
@@ -117,6 +125,22 @@ def random_locations(seed: tf.Tensor, num_locations: int, size: int, edge: int) 
         [num_locations, 2], seed, minval=edge, maxval=size - edge, dtype=tf.int32
     )
     return tf.cast(locations, tf.float32)
+
+
+def _scaled_crop(
+    image: tf.Tensor, scaled: tf.Tensor, corner: tf.Tensor, crop_size: int
+) -> tf.Tensor:
+    """Cuts a square out of an image as if rescaled, float32 [S, S, 3] in [0, 1]."""
+    view = tf.raw_ops.ScaleAndTranslate(
+        images=image[tf.newaxis],
+        size=[crop_size, crop_size],
+        scale=tf.cast(scaled, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
+        translation=-tf.cast(corner, tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    # The kernel's weights add up to 1 only to rounding.
+    return tf.clip_by_value(view / 255.0, 0.0, 1.0)
 
 
 def _uniform_integer(seed: tf.Tensor, low: tf.Tensor | int, high: tf.Tensor | int) -> tf.Tensor:

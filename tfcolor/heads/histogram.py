@@ -82,7 +82,7 @@ class HistogramHead(tf.keras.Model):
         """
         hidden = tf.nn.relu(self.hidden.sparse(features, inputs["locations"], taps, sampler))
         hidden = self.dropout(hidden, seeds=inputs.get("seed"), training=training)
-        return self._logits(hidden)
+        return self.logits(hidden)
 
     def build_sampler(
         self,
@@ -132,16 +132,53 @@ class HistogramHead(tf.keras.Model):
         Raises:
           ValueError: if `alignment` is neither "centered" nor "zero".
         """
+        hidden, grid = self.dense_hidden(
+            features, taps, image_size, grid_stride=grid_stride, alignment=alignment
+        )
+        return self.logits(hidden), grid
+
+    def dense_hidden(
+        self,
+        features: Mapping[str, tf.Tensor],
+        taps: Mapping[str, Tap],
+        image_size: tuple[Scalar, Scalar],
+        *,
+        grid_stride: int = 4,
+        alignment: str = "centered",
+    ) -> tuple[tf.Tensor, Tap]:
+        """Returns the hidden layer on a regular grid over the image.
+
+        Args:
+          features: float [B, H, W, C] maps by tap name.
+          taps: geometry of each map.
+          image_size: (height, width) of the image in pixels: ints or scalar
+            int32 tensors.
+          grid_stride: pixels per grid cell.
+          alignment: "centered" or "zero"; see `dense`.
+
+        Returns:
+          (hidden, grid): float [B, h, w, D] of the layer's compute dtype, not
+          negative, from which `logits` follows; and the grid's geometry.
+
+        Raises:
+          ValueError: if `alignment` is neither "centered" nor "zero".
+        """
         if alignment not in ALIGNMENTS:
             raise ValueError(f"alignment={alignment!r}; expected one of {', '.join(ALIGNMENTS)}")
         offset = (grid_stride - 1) / 2 if alignment == "centered" else 0.0
         grid = Tap("grid", grid_stride, offset)
         height, width = (-(-size // grid_stride) for size in image_size)
-        hidden = tf.nn.relu(self.hidden.dense(features, taps, grid, (height, width)))
-        return self._logits(hidden), grid
+        return tf.nn.relu(self.hidden.dense(features, taps, grid, (height, width))), grid
 
-    def _logits(self, hidden: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Applies every output layer to float [..., D] hidden features."""
+    def logits(self, hidden: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Applies the output layers to hidden features.
+
+        Args:
+          hidden: float [..., D], after the activation.
+
+        Returns:
+          `NAME_logits`, float32 [..., K], for every histogram.
+        """
         return {f"{name}_logits": layer(hidden) for name, layer in self.histograms.items()}
 
 

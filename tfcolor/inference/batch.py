@@ -12,13 +12,25 @@ from tfcolor.core.files import atomic_path, check_writable
 from tfcolor.core.progress import say, track
 from tfcolor.data.images import read_photograph
 from tfcolor.inference.loading import GrayToColor
-from tfcolor.inference.photographs import Job, color_photograph, write_photograph
+from tfcolor.inference.photographs import (
+    Job,
+    color_photograph,
+    uncertainty_path,
+    write_photograph,
+    write_uncertainty,
+)
 from tfcolor.inference.sheet import CELL, build_sheet, colored_row
+from tfcolor.inference.variations import Wishes, color_variations
 
 MAX_SHEET_ROWS = 50
 
+Row = dict[str, np.ndarray]
+"""Pictures of one photograph by column title, uint8 [H, W, 3]."""
 
-def color_files(colorizer: GrayToColor, jobs: Sequence[Job], sheet: str = "") -> None:
+
+def color_files(
+    colorizer: GrayToColor, jobs: Sequence[Job], sheet: str = "", wishes: Wishes | None = None
+) -> None:
     """Colors files one after the other.
 
     Args:
@@ -26,19 +38,23 @@ def color_files(colorizer: GrayToColor, jobs: Sequence[Job], sheet: str = "") ->
       jobs: what to read and where to write.
       sheet: PNG file for a sheet of input, output and uncertainty; empty for
         none. It shows the first 50 photographs.
+      wishes: what is asked for besides the most likely colors, with as many
+        variations as the jobs have samples; None for nothing.
 
     Raises:
-      UserError: at once, if the results cannot be written; after all others
-        are done, if some could not be colored. Each of these is reported when
-        it fails.
+      UserError: at once, if the results cannot be written or the colorizer
+        cannot do what is asked for; after all others are done, if some could
+        not be colored. Each of these is reported when it fails.
     """
+    if wishes is not None:
+        wishes.check(colorizer)
     for path in [job.target for job in jobs[:1]] + ([Path(sheet)] if sheet else []):
         check_writable(path)
-    rows: list[dict[str, np.ndarray]] = []
+    rows: list[Row] = []
     num_failed = 0
     for job in track(jobs, "coloring", len(jobs), "photographs"):
         try:
-            row = _color_file(colorizer, job)
+            row = _color_file(colorizer, job, wishes)
         except (UserError, OSError) as error:
             say(f"skipped {error}")
             num_failed += 1
@@ -54,15 +70,24 @@ def color_files(colorizer: GrayToColor, jobs: Sequence[Job], sheet: str = "") ->
         raise UserError(f"{num_failed} of {len(jobs)} photographs could not be colored")
 
 
-def _color_file(colorizer: GrayToColor, job: Job) -> dict[str, np.ndarray]:
+def _color_file(colorizer: GrayToColor, job: Job, wishes: Wishes | None) -> Row:
     """Colors one file and returns its pictures for the sheet, shrunk to a cell."""
     photograph = read_photograph(job.source)
+    row: Row = {}
     try:
-        colored = color_photograph(colorizer, photograph)
+        if wishes is None:
+            variations = iter([color_photograph(colorizer, photograph)])
+        else:
+            variations = color_variations(colorizer, photograph, wishes)
+        for index, (path, colored) in enumerate(zip(job.colored, variations, strict=True)):
+            write_photograph(colored, path)
+            if job.has_uncertainty:
+                write_uncertainty(colored.uncertainty, uncertainty_path(path))
+            pictures = colored_row(colored) if index == 0 else {f"output {index + 1}": colored.rgb}
+            row |= {title: _thumbnail(picture) for title, picture in pictures.items()}
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"{job.source}: too large for the memory of this machine") from error
-    write_photograph(colored, job.target)
-    return {title: _thumbnail(picture) for title, picture in colored_row(colored).items()}
+    return row | {"uncertainty": row.pop("uncertainty")}
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.color.outputs import OUTPUT_SPACES
 from tfcolor.core.errors import UserError
 from tfcolor.core.taps import Tap
-from tfcolor.inference.colorizer import SizeOptions
+from tfcolor.inference.painting import Painter, SizeOptions
 
 METADATA_FILE = "metadata.json"
 
@@ -18,12 +19,10 @@ class GrayToColor(Protocol):
     """Anything that colors a batch of gray photographs.
 
     Attributes:
-      size: limits of the network's input.
-      grid: where the cells of `histograms` lie.
+      painter: turns what `histograms` gives into colors.
     """
 
-    size: SizeOptions
-    grid: Tap
+    painter: Painter
 
     def colorize(self, gray: Any) -> dict[str, tf.Tensor]:
         """Colors float32 [B, H, W, 1] in [0, 1]; see `Colorizer.colorize`."""
@@ -55,10 +54,11 @@ class SavedColorizer:
             raise UserError(f"{folder} lacks the signatures {sorted(missing)}; it has {known}")
         metadata = read_metadata(folder)
         try:
-            self.size = SizeOptions(**metadata["size"])
-            self.grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+            space = OUTPUT_SPACES[metadata["output_space"]](metadata["num_bins"])
+            grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+            self.painter = Painter(space, SizeOptions(**metadata["size"]), grid)
         except (KeyError, TypeError) as error:
-            reason = f"its {METADATA_FILE} does not give size and grid"
+            reason = f"its {METADATA_FILE} does not give output space, size and grid"
             raise UserError(f"{folder} is not an export of tfcolor: {reason}") from error
 
     def colorize(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
@@ -80,7 +80,7 @@ class SavedColorizer:
           gray: float32 [B, H, W, 1], lightness in [0, 1].
 
         Returns:
-          `hue` and `chroma`, float32 [B, h, w, K], on `grid`.
+          For every output of the space, float32 [B, h, w, K], on the grid.
         """
         return self._call("histograms", gray)
 

@@ -3,7 +3,8 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ OUTPUT_SUFFIXES = (".png", ".tif", ".tiff")
 """Lossless formats: others would not keep the lightness."""
 
 COLORIZED_MARK = "_colorized"
+UNCERTAINTY_MARK = "_uncertainty"
+_RESULT = re.compile(rf"{COLORIZED_MARK}(_\d+)?({UNCERTAINTY_MARK})?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +48,63 @@ class Job:
 
     Args:
       source: the file to read.
-      target: the file to write.
+      target: the file to write, whose name the others derive from.
+      num_samples: colorizations, numbered from 1 if there are several.
+      has_uncertainty: whether each has an uncertainty map beside it.
     """
 
     source: Path
     target: Path
+    num_samples: int = 1
+    has_uncertainty: bool = False
+
+    @property
+    def colored(self) -> list[Path]:
+        """Returns the file of each colorization."""
+        if self.num_samples == 1:
+            return [self.target]
+        stem, suffix = self.target.stem, self.target.suffix
+        numbers = range(1, self.num_samples + 1)
+        return [self.target.with_name(f"{stem}_{number}{suffix}") for number in numbers]
+
+    @property
+    def files(self) -> list[Path]:
+        """Returns all files to write."""
+        maps = [uncertainty_path(path) for path in self.colored]
+        return self.colored + (maps if self.has_uncertainty else [])
+
+
+def uncertainty_path(path: Path) -> Path:
+    """Returns the file of the uncertainty map of a colorization."""
+    return path.with_name(f"{path.stem}{UNCERTAINTY_MARK}.png")
+
+
+def gray_batch(photograph: Photograph) -> np.ndarray:
+    """Returns the lightness of a photograph, float32 [1, H, W, 1] in [0, 1]."""
+    return photograph.rgb.mean(axis=-1, dtype=np.float32)[None, ..., None]
+
+
+def assemble(
+    photograph: Photograph, gray: tf.Tensor, outputs: Mapping[str, tf.Tensor]
+) -> ColoredPhotograph:
+    """Returns a photograph with the colors that a colorizer found.
+
+    Args:
+      photograph: what was colored; gives the alpha.
+      gray: float32 [1, H, W, 1], its lightness in [0, 1].
+      outputs: `rgb` float32 [1, H, W, 3] and `uncertainty` float32 [1, H, W].
+
+    Returns:
+      The colors in whole steps of 1/255, which keep the lightness to within 1/6
+      of a step.
+    """
+    alpha = photograph.alpha
+    return ColoredPhotograph(
+        gray=np.asarray(gray)[0, ..., 0],
+        rgb=quantize_rgb(outputs["rgb"][0]).numpy(),
+        uncertainty=outputs["uncertainty"][0].numpy(),
+        alpha=None if alpha is None else np.round(255 * alpha).astype(np.uint8),
+    )
 
 
 def color_photograph(colorizer: GrayToColor, photograph: Photograph) -> ColoredPhotograph:
@@ -63,15 +118,8 @@ def color_photograph(colorizer: GrayToColor, photograph: Photograph) -> ColoredP
       The colors, whose mean over the channels is the photograph's lightness to
       within 1/6 of a step of 1/255.
     """
-    gray = photograph.rgb.mean(axis=-1, dtype=np.float32)
-    outputs = colorizer.colorize(tf.constant(gray[None, ..., None]))
-    alpha = photograph.alpha
-    return ColoredPhotograph(
-        gray=gray,
-        rgb=quantize_rgb(outputs["rgb"][0]).numpy(),
-        uncertainty=outputs["uncertainty"][0].numpy(),
-        alpha=None if alpha is None else np.round(255 * alpha).astype(np.uint8),
-    )
+    gray = gray_batch(photograph)
+    return assemble(photograph, gray, colorizer.colorize(tf.constant(gray)))
 
 
 def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -> None:
@@ -90,6 +138,24 @@ def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -
     pixels = colored.rgb
     if colored.alpha is not None:
         pixels = np.concatenate([pixels, colored.alpha[..., None]], axis=-1)
+    _write_image(pixels, target)
+
+
+def write_uncertainty(uncertainty: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Writes an uncertainty map as a gray picture, atomically.
+
+    Args:
+      uncertainty: float32 [H, W] in [0, 1], which become black and white.
+      path: the file; its suffix says the format.
+
+    Raises:
+      UserError: if the file cannot be written.
+    """
+    _write_image(np.round(255 * uncertainty).astype(np.uint8), Path(path))
+
+
+def _write_image(pixels: np.ndarray, target: Path) -> None:
+    """Writes uint8 [H, W] or [H, W, C] pixels, atomically."""
     with atomic_path(target) as temporary:
         try:
             Image.fromarray(pixels).save(temporary)
@@ -106,13 +172,20 @@ def check_output_suffix(path: Path) -> None:
         )
 
 
-def collect_jobs(inputs: Iterable[str], output: str | None) -> list[Job]:
+def collect_jobs(
+    inputs: Iterable[str],
+    output: str | None,
+    num_samples: int = 1,
+    has_uncertainty: bool = False,
+) -> list[Job]:
     """Finds the photographs that the user named and decides where each goes.
 
     Args:
       inputs: files, folders (searched recursively) and globs.
       output: a folder, which mirrors the tree of every given folder; a file
         name for a single photograph; or None for a file beside each original.
+      num_samples: colorizations of each photograph.
+      has_uncertainty: whether each has an uncertainty map beside it.
 
     Returns:
       One job per photograph, sorted by source within each input; a photograph
@@ -133,12 +206,19 @@ def collect_jobs(inputs: Iterable[str], output: str | None) -> list[Job]:
         if len(found) > 1:
             raise UserError(f"--output={output} is one file but there are {len(found)} photographs")
         check_output_suffix(Path(output))
-        return _without_replacing_originals([Job(found[0][0], Path(output))])
-    jobs: dict[Path, Job] = {}
+        job = Job(found[0][0], Path(output), num_samples, has_uncertainty)
+        return _without_replacing_originals([job])
+    jobs: list[Job] = []
+    taken: set[Path] = set()
     for source, root in found:
-        target = next(path for path in _targets(source, root, output) if path not in jobs)
-        jobs[target] = Job(source, target)
-    return _without_replacing_originals(list(jobs.values()))
+        candidates = (
+            Job(source, target, num_samples, has_uncertainty)
+            for target in _targets(source, root, output)
+        )
+        job = next(job for job in candidates if taken.isdisjoint(job.files))
+        taken.update(job.files)
+        jobs.append(job)
+    return _without_replacing_originals(jobs)
 
 
 def _targets(source: Path, root: Path, output: str | None) -> Iterator[Path]:
@@ -162,9 +242,9 @@ def _is_result(source: Path, root: Path, output: str | None) -> bool:
 def _without_replacing_originals(jobs: list[Job]) -> list[Job]:
     """Returns the jobs, or raises UserError if one would write over an original."""
     originals = {job.source.resolve() for job in jobs}
-    for job in jobs:
-        if job.target.resolve() in originals:
-            raise UserError(f"{job.target} is an original; choose another --output")
+    for path in itertools.chain.from_iterable(job.files for job in jobs):
+        if path.resolve() in originals:
+            raise UserError(f"{path} is an original; choose another --output")
     return jobs
 
 
@@ -195,4 +275,4 @@ def _is_photograph(path: Path, root: Path) -> bool:
     """Says whether a file found below `root` should be colored."""
     is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
     is_image = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    return is_image and not is_hidden and not path.stem.endswith(COLORIZED_MARK)
+    return is_image and not is_hidden and not _RESULT.search(path.stem)

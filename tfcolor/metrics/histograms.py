@@ -82,7 +82,7 @@ class ConstantHistogramDivergence(tf.keras.metrics.Metric):
         least = -tf.reduce_sum(tf.math.xlogy(self._mass, mean)) - self._entropy
         return tf.maximum(tf.math.divide_no_nan(least, self._count), 0)
 
-    def histogram(self) -> tf.Tensor:
+    def best_constant(self) -> tf.Tensor:
         """Returns the best constant, to be tried on other targets.
 
         Returns:
@@ -91,17 +91,17 @@ class ConstantHistogramDivergence(tf.keras.metrics.Metric):
         """
         return (self._mass + 1.0 / self.num_bins) / (self._weight + 1.0)
 
-    def divergence_from(self, histogram: tf.Tensor) -> tf.Tensor:
+    def loss_of(self, constant: tf.Tensor) -> tf.Tensor:
         """Returns the divergence of the targets from a given constant.
 
         Args:
-          histogram: float64 [K], positive, sums to 1; `histogram()` of a metric
+          constant: float64 [K], positive, sums to 1; `best_constant()` of a metric
             that saw other targets.
 
         Returns:
-          float64 [], `sum_i w_i KL(y_i || histogram)` by the number of targets.
+          float64 [], `sum_i w_i KL(y_i || constant)` by the number of targets.
         """
-        total = -tf.reduce_sum(self._mass * tf.math.log(histogram)) - self._entropy
+        total = -tf.reduce_sum(self._mass * tf.math.log(constant)) - self._entropy
         return tf.math.divide_no_nan(total, self._count)
 
     def reset_state(self) -> None:

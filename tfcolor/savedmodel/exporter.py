@@ -16,7 +16,7 @@ from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import METADATA_FILE
-from tfcolor.savedmodel.signatures import SIGNATURES
+from tfcolor.savedmodel.signatures import Signature, colorizer_signatures
 
 PNG_COMPRESSION = 1
 
@@ -95,11 +95,13 @@ def export_colorizer(
         raise UserError(f"cannot write in {folder}: {error.strerror}") from error
     try:
         asset = temporary / METADATA_FILE
-        content = {**metadata, **_geometry(colorizer), "signatures": list(SIGNATURES)}
+        outputs = [output.name for output in colorizer.painter.space.outputs]
+        signatures = colorizer_signatures(outputs)
+        content = {**metadata, **_painting(colorizer), "signatures": list(signatures)}
         asset.write_text(json.dumps(content, indent=2) + "\n")
         module = ServedColorizer(colorizer, str(asset))
         model = temporary / "model"
-        tf.saved_model.save(module, str(model), signatures=_concrete_signatures(module))
+        tf.saved_model.save(module, str(model), signatures=_trace(module, signatures))
         version = folder / str(_next_version(folder))
         os.replace(model, version)
     finally:
@@ -107,18 +109,23 @@ def export_colorizer(
     return version
 
 
-def _geometry(colorizer: Colorizer) -> dict[str, Any]:
-    """Returns what a client needs to place the histograms on a photograph."""
+def _painting(colorizer: Colorizer) -> dict[str, Any]:
+    """Returns what a client needs to paint a photograph with the histograms."""
+    painter = colorizer.painter
     return {
-        "size": dataclasses.asdict(colorizer.size),
-        "grid": {"stride": colorizer.grid.stride, "offset": list(colorizer.grid.offset)},
+        "output_space": painter.space.name,
+        "num_bins": painter.space.num_bins,
+        "size": dataclasses.asdict(painter.size),
+        "grid": {"stride": painter.grid.stride, "offset": list(painter.grid.offset)},
     }
 
 
-def _concrete_signatures(module: ServedColorizer) -> dict[str, Callable[..., Any]]:
+def _trace(
+    module: ServedColorizer, signatures: Mapping[str, Signature]
+) -> dict[str, Callable[..., Any]]:
     """Traces every declared signature of the module."""
     traced = {}
-    for name, signature in SIGNATURES.items():
+    for name, signature in signatures.items():
         specs = {
             key: tf.TensorSpec(declared.shape, declared.dtype, name=key)
             for key, declared in signature.inputs.items()

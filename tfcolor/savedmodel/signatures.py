@@ -4,7 +4,7 @@ Imports nothing, so that clients without TensorFlow can read it.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Shape = tuple[int | None, ...]
 
@@ -39,15 +39,25 @@ _STRINGS = TensorDeclaration("string", (None,))
 _GRAY = TensorDeclaration("float32", (None, None, None, 1))
 _MAP = TensorDeclaration("float32", (None, None, None, None))
 
-SIGNATURES: Mapping[str, Signature] = {
-    "serving_default": Signature({"image_bytes": _STRINGS}, {"image_bytes": _STRINGS}),
-    "colorize": Signature(
-        {"gray": _GRAY},
-        {
-            "rgb": TensorDeclaration("float32", (None, None, None, 3)),
-            "uncertainty": TensorDeclaration("float32", (None, None, None)),
-        },
-    ),
-    "histograms": Signature({"gray": _GRAY}, {"hue": _MAP, "chroma": _MAP}),
-}
-"""Every signature of an exported colorizer, by its public name."""
+
+def colorizer_signatures(outputs: Sequence[str]) -> Mapping[str, Signature]:
+    """Returns every signature of an exported colorizer, by its public name.
+
+    Args:
+      outputs: what its network predicts: ("hue", "chroma"), ("a", "b") or
+        ("ab",).
+
+    Returns:
+      Signatures by name, the same names for every colorizer.
+    """
+    return {
+        "serving_default": Signature({"image_bytes": _STRINGS}, {"image_bytes": _STRINGS}),
+        "colorize": Signature(
+            {"gray": _GRAY},
+            {
+                "rgb": TensorDeclaration("float32", (None, None, None, 3)),
+                "uncertainty": TensorDeclaration("float32", (None, None, None)),
+            },
+        ),
+        "histograms": Signature({"gray": _GRAY}, dict.fromkeys(outputs, _MAP)),
+    }

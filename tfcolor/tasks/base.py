@@ -1,12 +1,13 @@
 """The Task protocol: what is learned, without how it is updated."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import tensorflow as tf
 
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.data.reading import ExampleReader
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -19,9 +20,13 @@ class Task(Protocol):
 
     Everything a loss needs travels in `targets`; nothing is kept on the task
     between calls, so two batches in flight cannot corrupt each other.
+
+    `convolutional` is False where the head reads the collapsed "top" of a
+    backbone in its canonical mode.
     """
 
     name: str
+    convolutional: bool
     input_channels: int
     splits: tuple[str, ...]
 
@@ -45,4 +50,20 @@ class Task(Protocol):
 
         `fitted` are metrics that have seen the training split, for baselines
         that must not be fitted to what they are measured on.
+        """
+
+
+@runtime_checkable
+class IncompleteOptions(Protocol):
+    """Options of a task that the images or the backbone complete.
+
+    They are completed once, where training starts, and recorded in full: a run
+    can then be loaded without its images.
+    """
+
+    def completed(self, readers: Mapping[str, ExampleReader], canonical_size: int) -> Any:
+        """Returns options of the same class that need nothing else.
+
+        `readers` are the images by split, `canonical_size` is the side of the
+        images that the backbone takes in its canonical mode, in pixels.
         """

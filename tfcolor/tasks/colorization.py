@@ -1,13 +1,13 @@
-"""Colorization by hue and chroma histograms at sparse locations."""
+"""Colorization from what a network predicts at sparse locations."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
-from tfcolor.color.binning import BinGrid, windowed_histogram
-from tfcolor.color.spaces import rgb_to_hue_chroma, rgb_to_lightness
+from tfcolor.color.outputs import OUTPUT_SPACES
+from tfcolor.color.outputs.base import OutputSpace, TargetOptions
+from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
 from tfcolor.core.options import option
@@ -17,8 +17,10 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import ViewOptions, random_locations, random_view
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.losses.histogram import histogram_divergence
-from tfcolor.metrics.histograms import ConstantHistogramDivergence
+from tfcolor.losses.regression import squared_distance
+from tfcolor.metrics.constant_loss import ConstantLoss
 from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors
+from tfcolor.tasks.gamut_prior import estimate_class_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,16 +32,40 @@ class ColorizationOptions:
     max_side: int = option(600, "largest shorter side after random scaling, pixels", minimum=8)
     num_locations: int = option(128, "sampled locations per image", minimum=1)
     edge: int = option(96, "locations keep this distance from the crop's border, pixels", minimum=0)
-    num_bins: int = option(32, "bins of the hue and of the chroma histogram", minimum=2)
-    window: int = option(7, "side of the target histogram's window; 1 is one-hot", choices=(1, 7))
+    output_space: str = option(
+        "hue_chroma", "coordinates of the predicted colors", choices=tuple(OUTPUT_SPACES)
+    )
+    num_bins: int = option(
+        0,
+        "bins of each histogram, of each axis for lab_joint; 0 takes the space's own: 32, or 16"
+        " for lab_joint. lab_values and lab_gamut have no choice",
+        minimum=0,
+    )
+    window: int = option(
+        7,
+        "side of the target histogram's window; 1 is one-hot. lab_values and lab_gamut take the"
+        " pixel itself",
+        choices=(1, 7),
+    )
     hue_weight: float = option(5.0, "weight of the hue loss, times chroma", minimum=0)
     chroma_weighting: bool = option(False, "weight the chroma loss by min(1, 3L, 3(1 - L))")
+    uniform_share: float = option(
+        0.5,
+        "lab_gamut: share of the uniform distribution in the class weights; 1 weighs all alike",
+        minimum=0,
+        maximum=1,
+    )
+    prior_num_images: int = option(
+        200, "lab_gamut: training images from which the frequency of colors is taken", minimum=1
+    )
     hidden_units: int = option(1024, "units of the layer behind the hypercolumn", minimum=1)
     dropout_rate: float = option(0.5, "dropout on that layer", minimum=0, maximum=0.99)
     taps: tuple[str, ...] = option((), "hypercolumn taps by name; empty takes all of the backbone")
 
     def __post_init__(self) -> None:
-        """Raises UsageError if the edges leave no location."""
+        """Raises UsageError if the edges leave no location or a bin has no fellow."""
+        if self.num_bins == 1:
+            raise UsageError("--colorization_num_bins=1: expected at least 2, or 0")
         if 2 * self.edge >= self.crop_size:
             raise UsageError(
                 f"--colorization_edge={self.edge}: expected less than half of "
@@ -48,7 +74,7 @@ class ColorizationOptions:
 
 
 class ColorizationTask:
-    """Predicts the hue and chroma histograms around sampled pixels of a gray photograph.
+    """Predicts the colors of sampled pixels of a gray photograph.
 
     Args:
       options: views, bins, weights and head size.
@@ -63,6 +89,7 @@ class ColorizationTask:
     """
 
     name = "colorization"
+    convolutional = True
     Options = ColorizationOptions
 
     def __init__(
@@ -76,7 +103,10 @@ class ColorizationTask:
         self.input_channels = 3 if color_input else 1
         self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
         self._readers = dict(readers)
-        self._grid = BinGrid.uniform(options.num_bins)
+        self.output_space = build_output_space(options)
+        self._targets = TargetOptions(
+            options.window, options.hue_weight, options.chroma_weighting, self._class_weights()
+        )
         self._view = ViewOptions(
             crop_size=options.crop_size, min_side=options.min_side, max_side=options.max_side
         )
@@ -91,8 +121,8 @@ class ColorizationTask:
         Returns:
           A dataset of two dicts. Inputs: `image` float32 [B, S, S, 1 or 3] in
           [0, 1], `locations` float32 [B, L, 2] and `seed` int64 [B, 2].
-          Targets: `hue` and `chroma` float32 [B, L, K] histograms,
-          `hue_weight` and `chroma_weight` float32 [B, L].
+          Targets, for every output of the space (`hue`): `NAME` float32 [B, L, K]
+          and `NAME_weight` float32 [B, L].
         """
         return build_dataset(self._readers[split], self.make_example, plan)
 
@@ -114,16 +144,8 @@ class ColorizationTask:
             options.crop_size,
             options.edge,
         )
-        lightness = rgb_to_lightness(view)
-        hue, chroma = rgb_to_hue_chroma(view)
-        pixels = tf.cast(locations, tf.int32)
-        targets = {
-            "hue": self._histogram(hue, locations),
-            "chroma": self._histogram(chroma, locations),
-            "hue_weight": options.hue_weight * tf.gather_nd(chroma, pixels),
-            "chroma_weight": self._chroma_weight(tf.gather_nd(lightness[..., 0], pixels)),
-        }
-        image = tf.repeat(lightness, self.input_channels, axis=-1)
+        targets = self.output_space.make_targets(view, locations, self._targets)
+        image = tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)
         return {"image": image, "locations": locations}, targets
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
@@ -134,7 +156,8 @@ class ColorizationTask:
           seed: of the initial weights and the dropout masks.
 
         Returns:
-          A head with outputs `hue_logits` and `chroma_logits`, float32 [B, L, K].
+          A head with an output `NAME_logits`, float32 [B, L, K], for every output
+          of the space.
 
         Raises:
           UsageError: if `--colorization_taps` names a tap the backbone lacks.
@@ -142,107 +165,67 @@ class ColorizationTask:
         names = self.options.taps or tuple(taps)
         return HistogramHead(
             {name: lookup(taps, name, "tap") for name in names},
-            {"hue": self.options.num_bins, "chroma": self.options.num_bins},
+            {output.name: output.size for output in self.output_space.outputs},
             hidden_units=self.options.hidden_units,
             dropout_rate=self.options.dropout_rate,
             seed=seed,
         )
 
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
-        """Returns the chroma divergence and the chroma-weighted hue divergence.
+        """Returns the weighted divergence of every histogram.
 
         Args:
           targets: as from `make_dataset`.
-          outputs: `hue_logits` and `chroma_logits`, float32 [B, L, K].
+          outputs: `NAME_logits`, float32 [B, L, K].
 
         Returns:
-          `chroma` and `hue`, float32 [B] in nats: means over the locations of
-          `w_C KL(y_C || f_C)` and of `lambda_H C KL(y_H || f_H)`.
+          For every output of the space its mean over the locations, float32 [B]:
+          of `w KL(y || f)` in nats, or of `w |y - f|^2` for a regression.
 
         References:
-          Larsson et al. ECCV 2016, equation 7.
+          Larsson et al. ECCV 2016, equations 3, 4 and 7.
         """
         losses = {}
-        for axis in ("chroma", "hue"):
-            divergence = histogram_divergence(targets[axis], outputs[f"{axis}_logits"])
-            losses[axis] = tf.reduce_mean(targets[f"{axis}_weight"] * divergence, axis=-1)
+        for output in self.output_space.outputs:
+            name = output.name
+            compare = histogram_divergence if output.is_histogram else squared_distance
+            distance = compare(targets[name], outputs[f"{name}_logits"])
+            losses[name] = tf.reduce_mean(targets[f"{name}_weight"] * distance, axis=-1)
         return losses
 
     def build_metrics(
         self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None
     ) -> Mapping[str, tf.keras.metrics.Metric]:
-        """Returns the loss of the best constant histograms on the same targets.
+        """Returns the loss of the best constant outputs on the same targets.
 
         Args:
           fitted: metrics of an earlier call that have seen the training split.
 
         Returns:
-          `constant_loss`, in nats: the loss of the constant histograms that are
+          `constant_loss`, in the unit of the losses: that of the constant outputs that are
           best on the fitted metric's targets, or on its own without one. A
           network that has learned anything about the images is below it.
         """
-        metric = ConstantLoss(self.options.num_bins)
+        metric = ConstantLoss(self.output_space.outputs)
         if fitted is not None:
             metric.take_constants(fitted["constant_loss"])
         return {"constant_loss": metric}
 
-    def _histogram(self, values: tf.Tensor, locations: tf.Tensor) -> tf.Tensor:
-        """Returns the windowed histograms of a [S, S] plane, float32 [L, K]."""
-        labels = self._grid.labels(values)
-        return windowed_histogram(labels, locations, self.options.num_bins, self.options.window)
-
-    def _chroma_weight(self, lightness: tf.Tensor) -> tf.Tensor:
-        """Returns the weight of the chroma loss at lightness float32 [L]."""
-        if not self.options.chroma_weighting:
-            return tf.ones_like(lightness)
-        return tf.minimum(1.0, tf.minimum(3.0 * lightness, 3.0 * (1.0 - lightness)))
+    def _class_weights(self) -> tuple[float, ...] | None:
+        """Returns the weights of rare colors, None where they are not used."""
+        options, reader = self.options, self._readers.get(TRAIN_SPLIT)
+        if options.output_space != "lab_gamut" or options.uniform_share == 1 or reader is None:
+            return None
+        return estimate_class_weights(reader, options.prior_num_images, options.uniform_share)
 
 
-class ConstantLoss(tf.keras.metrics.Metric):
-    """The loss of the best constant hue and chroma histograms.
-
-    The best on its own targets, until `take_constants` gives it others.
+def build_output_space(options: ColorizationOptions) -> OutputSpace:
+    """Returns the output space that the options name.
 
     Args:
-      num_bins: bins of each histogram.
-      name: what the metric is called.
+      options: of a task.
+
+    Returns:
+      A space with the chosen number of bins.
     """
-
-    def __init__(self, num_bins: int, name: str = "constant_loss") -> None:
-        super().__init__(name=name)
-        self.num_bins = num_bins
-        self._parts = {
-            axis: ConstantHistogramDivergence(num_bins, name=axis) for axis in ("hue", "chroma")
-        }
-        self._constants: dict[str, tf.Tensor] | None = None
-
-    def take_constants(self, fitted: "ConstantLoss") -> None:
-        """Measures the best constants of another metric instead of its own.
-
-        Args:
-          fitted: has seen the targets of the training split.
-        """
-        self._constants = {axis: part.histogram() for axis, part in fitted._parts.items()}
-
-    def update_state(self, targets: Tensors, outputs: Tensors) -> None:
-        """Adds float32 [B, L, K] targets and [B, L] weights; `outputs` are ignored."""
-        del outputs
-        for axis, metric in self._parts.items():
-            metric.update_state(targets[axis], targets[f"{axis}_weight"])
-
-    def result(self) -> tf.Tensor:
-        """Returns the loss so far, float [] in nats."""
-        if self._constants is None:
-            return tf.add_n([part.result() for part in self._parts.values()])
-        return tf.add_n(
-            [part.divergence_from(self._constants[axis]) for axis, part in self._parts.items()]
-        )
-
-    def reset_state(self) -> None:
-        """Forgets everything seen."""
-        for metric in self._parts.values():
-            metric.reset_state()
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"num_bins": self.num_bins, "name": self.name}
+    return OUTPUT_SPACES[options.output_space](options.num_bins)

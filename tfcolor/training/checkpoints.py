@@ -99,6 +99,31 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder: Path) -> int | None:
     return None
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Tells whether a folder holds a checkpoint, whole or damaged."""
+    return bool(_prefixes(folder))
+
+
+def checkpoint_folder(run_dir: Path, checkpoint: str) -> Path:
+    """Returns where a run keeps the checkpoint of this kind.
+
+    Args:
+      run_dir: the run's folder.
+      checkpoint: "best" (by held-out loss) or "last".
+
+    Returns:
+      The folder; that of the last ones where there is no best.
+    """
+    folder = run_dir / "checkpoints"
+    best = folder / BEST_FOLDER
+    return best if checkpoint == "best" and best.is_dir() else folder
+
+
+def newest_prefix(folder: Path) -> str | None:
+    """Returns the prefix of the newest checkpoint of a folder, or None."""
+    return next((prefix for _, prefix in _prefixes(folder)), None)
+
+
 def _prefixes(folder: Path) -> list[tuple[int, str]]:
     """Returns (step, prefix) of the checkpoints of a folder, newest first."""
     found = []

@@ -39,3 +39,16 @@ def test_missing_package_and_photograph_are_named(monkeypatch):
     monkeypatch.setattr(builtin_photos, "_FOLDERS", (("no_such_package", ""),))
     with pytest.raises(UserError, match="needs the package no_such_package"):
         open_photos("photos")
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_both_classes_are_in_both_splits(split):
+    source = open_photos(f"photos:{split}")
+    labels = {
+        source.name_of(index).split("/")[-1]: source.label_of(index)
+        for index in range(source.num_examples)
+    }
+    assert set(labels.values()) == {0, 1}
+    assert labels.get("flower.jpg", 1) == labels.get("chelsea.png", 1) == 1
+    assert labels.get("rocket.jpg", 0) == labels.get("coffee.png", 0) == 0
+    assert source.class_names == ("made", "grown")

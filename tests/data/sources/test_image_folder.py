@@ -71,3 +71,47 @@ def test_paths_may_be_given_directly(album):
     source = FileSource([album / "a.jpg", album / "b.PNG"])
     assert source.num_examples == 2
     assert source.read_bytes(1) == b"b.PNG"
+
+
+def _classes(source):
+    return [source.label_of(index) for index in range(source.num_examples)]
+
+
+def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path):
+    for name in ["zoo/b.png", "Zoo/a.png", "10/c.png", "9/deep/er/a.png", "9/b.png"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    source = open_images(str(tmp_path))
+    assert source.class_names == ("10", "9", "Zoo", "zoo")
+    folders = [os.path.relpath(source.name_of(index), tmp_path).split("/")[0] for index in range(5)]
+    assert [source.class_names[label] for label in _classes(source)] == folders
+
+
+def test_an_image_beside_the_sub_folders_leaves_all_without_class(album):
+    for place in (str(album), str(album / "a.jpg"), f"{album}/*.jpg"):
+        source = open_images(place)
+        assert source.class_names == ()
+        assert set(_classes(source)) == {None}
+
+
+@pytest.mark.parametrize(
+    ("lines", "names", "labels"),
+    [
+        (["a b.png\tsea", "c.png \t hill ", "d.png\tsea"], ("hill", "sea"), [1, 0, 1]),
+        (["a b.png\t3", "c.png\t0", "d.png\t3"], ("0", "1", "2", "3"), [3, 0, 3]),
+        (["a b.png\t3", "c.png\t0a", "d.png\t3"], ("0a", "3"), [1, 0, 1]),
+        (["a b.png", "c.png", "d.png"], (), [None, None, None]),
+    ],
+)
+def test_a_list_may_name_or_number_classes(tmp_path, lines, names, labels):
+    (tmp_path / "list.txt").write_text("# path, class\n" + "\n".join(lines))
+    source = open_images(str(tmp_path / "list.txt"))
+    assert _names(source, tmp_path) == ["a b.png", "c.png", "d.png"]
+    assert source.class_names == names
+    assert _classes(source) == labels
+
+
+def test_a_list_with_some_classes_is_refused(tmp_path):
+    (tmp_path / "list.txt").write_text("a.png\tsea\nb.png\n")
+    with pytest.raises(UserError, match=r"a class for some images but none for b\.png"):
+        open_images(str(tmp_path / "list.txt"))

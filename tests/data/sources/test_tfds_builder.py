@@ -50,7 +50,12 @@ def _write_shard(path, features, members):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for member in members:
             image = np.full((3, 4, 3), 10 * member, np.uint8)
-            values = dict.fromkeys(features, image) | {"id": member}
+            values = dict.fromkeys(features, image)
+            values |= {
+                key: member % 3 if isinstance(feature, tfds.features.ClassLabel) else member
+                for key, feature in features.items()
+                if not isinstance(feature, tfds.features.Image)
+            }
             writer.write(features.serialize_example(values))
 
 
@@ -115,3 +120,20 @@ def test_a_data_set_without_one_image_is_refused(tmp_path, monkeypatch):
     _write_data_set(tmp_path / "stereo/1.0.0", features, {"train": [[1]]})
     with pytest.raises(UserError, match=r"tfds:stereo needs one image feature.*: left, right"):
         open_tfds("stereo")
+
+
+@pytest.mark.parametrize("keys", [("label", "coarse"), ("kind",), ("kind", "coarse")])
+def test_classes_are_those_of_the_label_feature(tmp_path, monkeypatch, keys):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    label = tfds.features.ClassLabel(names=["sky", "hill", "sea"])
+    features = {"image": tfds.features.Image(shape=(None, None, 3)), "id": np.int64}
+    features |= dict.fromkeys(keys, label)
+    _write_data_set(
+        tmp_path / "places/1.0.0", tfds.features.FeaturesDict(features), {"train": [[4, 5, 6]]}
+    )
+    source = open_tfds("places")
+    labels = [source.label_of(index) for index in range(3)]
+    if keys == ("kind", "coarse"):  # which of them is meant?
+        assert (source.class_names, labels) == ((), [None] * 3)
+    else:
+        assert (source.class_names, labels) == (("sky", "hill", "sea"), [1, 2, 0])

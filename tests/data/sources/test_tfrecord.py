@@ -108,3 +108,24 @@ def test_compressed_missing_and_empty_shards_are_named(tmp_path):
             open_shards(str(tmp_path / name))
     with pytest.raises(UserError, match=r"cannot read .*gone"):
         TfrecordSource([Shard(str(tmp_path / "gone"))])
+
+
+def _write_labels(path, key, labels):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for label in labels:
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=label))
+            example = tf.train.Example(features=tf.train.Features(feature={key: feature}))
+            writer.write(example.SerializeToString())
+
+
+@pytest.mark.parametrize("key", ["image/class/label", "label"])
+def test_labels_are_read_with_any_record(tmp_path, key):
+    _write_labels(tmp_path / "a.tfrecord", key, [[7], [0], []])
+    source = open_shards(str(tmp_path))
+    assert [source.label_of(index) for index in (2, 0, 1)] == [None, 7, 0]
+    assert source.class_names == ()
+
+
+def test_a_text_label_is_no_class(tmp_path):
+    _write_examples(tmp_path / "a.tfrecord", {"label": b"sea"})
+    assert open_shards(str(tmp_path)).label_of(0) is None

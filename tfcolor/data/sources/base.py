@@ -1,10 +1,10 @@
-"""What every collection of images offers: random access to encoded bytes."""
+"""What every collection of images offers: random access to bytes and classes."""
 
 from typing import Protocol
 
 
 class Source(Protocol):
-    """A fixed list of encoded images that is read by position.
+    """A fixed list of encoded images, and of their classes if they have any.
 
     A source does not decode, shuffle or cache, and may be read from several
     threads at once.
@@ -22,4 +22,15 @@ class Source(Protocol):
 
         Raises:
           UnreadableImageError: if there are no bytes at this position.
+        """
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the name of each class by label; empty if there are none known."""
+
+    def label_of(self, index: int) -> int | None:
+        """Returns the class of one image, or None if it has none.
+
+        Raises:
+          UnreadableImageError: if it cannot be read.
         """

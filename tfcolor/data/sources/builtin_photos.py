@@ -28,11 +28,19 @@ SPLITS = {
     "heldout": HELDOUT_PHOTOS,
 }
 
+CLASS_NAMES = ("made", "grown")
+"""What a photograph shows: something people made, or nature."""
+
+GROWN = ("chelsea.png", "flower.jpg", "hubble_deep_field.jpg", "ihc.png", "retina.jpg")
+"""The photographs of the second class; all others belong to the first."""
+
 _FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
 
 
 def open_photos(selection: str) -> FileSource:
     """Opens the sample photographs; nothing is imported or downloaded.
+
+    They have two classes, `CLASS_NAMES`, enough to try tasks that need some.
 
     Args:
       selection: "photos", "photos:train" or "photos:heldout".
@@ -48,7 +56,8 @@ def open_photos(selection: str) -> FileSource:
     lookup({"photos": SPLITS}, collection, "builtin collection")
     names = lookup(SPLITS, split or "all", "split of builtin:photos")
     folders = [_package_folder(package) / folder for package, folder in _FOLDERS]
-    return FileSource([_find_photo(name, folders) for name in names])
+    files = [_find_photo(name, folders) for name in names]
+    return FileSource(files, [int(name in GROWN) for name in names], CLASS_NAMES)
 
 
 def _package_folder(package: str) -> Path:

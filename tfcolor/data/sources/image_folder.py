@@ -1,8 +1,12 @@
-"""Image files: one, a folder of them, a glob, or a text file that lists them."""
+"""Image files: one, a folder of them, a glob, or a text file that lists them.
+
+Images in sub-folders have the name of their sub-folder as their class, and a
+list may name the class of each image.
+"""
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfcolor.core.errors import UserError
@@ -14,10 +18,19 @@ class FileSource:
 
     Args:
       paths: the files, in the order of their positions; they need not exist.
+      labels: the class of each file; None if they have none.
+      class_names: the name of each class.
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        labels: Sequence[int] | None = None,
+        class_names: Iterable[str] = (),
+    ) -> None:
         self._paths = [os.fspath(path) for path in paths]
+        self._labels = labels
+        self._class_names = tuple(class_names)
 
     @property
     def num_examples(self) -> int:
@@ -36,12 +49,27 @@ class FileSource:
         """
         return read_file(self._paths[index])
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the name of each class by label."""
+        return self._class_names
+
+    def label_of(self, index: int) -> int | None:
+        """Returns the class of one file, or None if the files have none."""
+        return None if self._labels is None else self._labels[index]
+
 
 def open_images(place: str) -> FileSource:
     """Opens a folder (recursively), an image file, a glob or a list of paths.
 
     Hidden files and folders are skipped. Files come in the order of their
     paths, whatever the file system says; a list keeps its own order.
+
+    If a folder has all its images in sub-folders, the sub-folder right below it
+    is the class of an image, and classes are numbered in the order of their
+    names. In a list, a path may be followed by a tab and its class: whole
+    numbers if all are, which are then the labels themselves, or else names,
+    numbered in their order.
 
     Args:
       place: a folder, an image file, a pattern with `*`, `?`, `[` or `**`, or a
@@ -52,15 +80,17 @@ def open_images(place: str) -> FileSource:
       The files. Listed files that do not exist are reported when read.
 
     Raises:
-      UserError: if `place` does not exist or holds no image.
+      UserError: if `place` does not exist or holds no image, or if a list has a
+        class for some images only.
     """
     path = Path(place).expanduser()
     if path.is_dir():
-        return FileSource(_found(sorted(_walk(path)), f"the folder {place}"))
+        files = _found(sorted(_walk(path)), f"the folder {place}")
+        return _file_source(files, [_class_folder(file, path) for file in files])
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return FileSource([path])
-        return FileSource(_read_list(path))
+        return _open_list(path)
     if glob.has_magic(place):
         matches = sorted(glob.glob(str(path), recursive=True))
         files = [match for match in matches if os.path.isfile(match)]
@@ -84,8 +114,36 @@ def _refuse_folder(error: OSError) -> None:
     raise UserError(f"cannot list {error.filename}: {error.strerror}") from error
 
 
+def _file_source(files: list[str], classes: list[str]) -> FileSource:
+    """Returns files with the classes of these names, or without where one is empty."""
+    if not all(classes):
+        return FileSource(files)
+    names = sorted(set(classes))
+    number_of = {name: number for number, name in enumerate(names)}
+    return FileSource(files, [number_of[name] for name in classes], names)
+
+
+def _class_folder(file: str, folder: Path) -> str:
+    """Returns the sub-folder that a file lies in, empty if it lies in `folder`."""
+    return os.path.relpath(file, folder).rpartition(os.sep)[0].partition(os.sep)[0]
+
+
+def _open_list(path: Path) -> FileSource:
+    """Returns the files that a text file lists, with their classes if it names any."""
+    rows = [line.rpartition("\t") if "\t" in line else (line, "", "") for line in _read_list(path)]
+    files = [_resolve(name.strip(), path.parent) for name, _, _ in rows]
+    classes = [label.strip() for _, _, label in rows]
+    if any(classes) and not all(classes):
+        without = rows[classes.index("")][0]
+        raise UserError(f"the list {path} has a class for some images but none for {without}")
+    if all(label.isdecimal() for label in classes):
+        labels = [int(label) for label in classes]
+        return FileSource(files, labels, map(str, range(max(labels) + 1)))
+    return _file_source(files, classes)
+
+
 def _read_list(path: Path) -> list[str]:
-    """Returns the paths in a text file, relative ones resolved."""
+    """Returns the lines of a text file that are no comments."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -94,7 +152,7 @@ def _read_list(path: Path) -> list[str]:
     names = [entry for entry in entries if entry and not entry.startswith("#")]
     if not names:
         raise UserError(f"the list {path} names no image")
-    return [_resolve(name, path.parent) for name in names]
+    return names
 
 
 def _resolve(name: str, folder: Path) -> str:

@@ -39,8 +39,14 @@ def open_tfds(selection: str) -> TfrecordSource:
     file_format = builder.info.file_format
     if file_format is not None and file_format.value != "tfrecord":
         raise UserError(f"tfds:{name} is stored as {file_format.value}; expected tfrecord")
-    key = _image_key(builder.info.features, tfds.features.Image, name)
-    return TfrecordSource(_shards(builder.info.splits, split or "train", name), keys=[key])
+    features = builder.info.features
+    label_key = _label_key(features, tfds.features.ClassLabel)
+    return TfrecordSource(
+        _shards(builder.info.splits, split or "train", name),
+        keys=[_image_key(features, tfds.features.Image, name)],
+        label_keys=[label_key] if label_key else [],
+        class_names=features[label_key].names if label_key else [],
+    )
 
 
 def _find_folder(name: str, version: str) -> str:
@@ -68,6 +74,14 @@ def _image_key(features: Any, image_type: type, name: str) -> str:
         found = ", ".join(keys) or "none"
         raise UserError(f"tfds:{name} needs one image feature or one called image; it has: {found}")
     return keys[0]
+
+
+def _label_key(features: Any, label_type: type) -> str:
+    """Returns the key of the class: "label", or the only one there is; or nothing."""
+    keys = [key for key, feature in features.items() if isinstance(feature, label_type)]
+    if "label" in keys:
+        return "label"
+    return keys[0] if len(keys) == 1 else ""
 
 
 def _shards(splits: Any, split: str, name: str) -> list[Shard]:

@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,8 @@ from tfcolor.data.images import UnreadableImageError
 
 IMAGE_KEYS = ("image/encoded", "image")
 """Features that may hold the encoded image, the first one present is read."""
+LABEL_KEYS = ("image/class/label", "label")
+"""Integer features that may hold the class, the first one present is read."""
 
 # A record: its length (uint64), a checksum of it (uint32), the data, a checksum.
 _LENGTH = struct.Struct("<Q")
@@ -51,15 +53,24 @@ class TfrecordSource:
       shards: the files, in the order of their records' positions.
       keys: features that may hold the encoded image; the first one present is
         read.
+      label_keys: integer features that may hold the class, likewise.
+      class_names: the name of each class, if they are known.
 
     Raises:
       UserError: if a file is missing, cut off or not a TFRecord file, or if
         there is no record at all.
     """
 
-    def __init__(self, shards: Sequence[Shard], keys: Sequence[str] = IMAGE_KEYS) -> None:
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        keys: Sequence[str] = IMAGE_KEYS,
+        label_keys: Sequence[str] = LABEL_KEYS,
+        class_names: Iterable[str] = (),
+    ) -> None:
         self._shards = list(shards)
-        self._keys = tuple(keys)
+        self._keys, self._label_keys = tuple(keys), tuple(label_keys)
+        self._class_names = tuple(class_names)
         self._spans = [_select(_scan(shard.path), shard) for shard in self._shards]
         self._ends = np.cumsum([len(spans) for spans in self._spans])
         if self.num_examples == 0:
@@ -82,20 +93,41 @@ class TfrecordSource:
         Raises:
           UnreadableImageError: if the record is damaged or has no image.
         """
+        features = self._features(index)
+        for key in self._keys:
+            if key in features and features[key].bytes_list.value:
+                return features[key].bytes_list.value[0]
+        reason = f"no feature {' or '.join(self._keys)} among {', '.join(sorted(features))}"
+        raise UnreadableImageError(self.name_of(index), reason)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the name of each class by label; empty if they are not known."""
+        return self._class_names
+
+    def label_of(self, index: int) -> int | None:
+        """Returns the class in one record, or None if there is none.
+
+        Raises:
+          UnreadableImageError: if the record is damaged.
+        """
+        features = self._features(index)
+        for key in self._label_keys:
+            if key in features and features[key].int64_list.value:
+                return int(features[key].int64_list.value[0])
+        return None
+
+    def _features(self, index: int) -> Any:
+        """Returns the features of one record by name."""
         shard, row = self._locate(index)
         offset, length = self._spans[shard][row]
         try:
             with open(self._shards[shard].path, "rb") as file:
                 file.seek(offset)
                 record = file.read(length)
-            features = tf.train.Example.FromString(record).features.feature
+            return tf.train.Example.FromString(record).features.feature
         except Exception as error:  # OSError, or protobuf's DecodeError
             raise UnreadableImageError(self.name_of(index), f"damaged record ({error})") from error
-        for key in self._keys:
-            if key in features and features[key].bytes_list.value:
-                return features[key].bytes_list.value[0]
-        reason = f"no feature {' or '.join(self._keys)} among {', '.join(sorted(features))}"
-        raise UnreadableImageError(self.name_of(index), reason)
 
     def _locate(self, index: int) -> tuple[int, int]:
         """Returns the shard that holds a position, and the row in its spans."""

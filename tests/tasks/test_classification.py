@@ -1,0 +1,140 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.special
+import tensorflow as tf
+
+from tfcolor.backbones import BACKBONES
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.data.pipeline import BatchPlan
+from tfcolor.data.reading import ExampleReader
+from tfcolor.data.sources.image_folder import FileSource, open_images
+from tfcolor.data.transforms import center_view
+from tfcolor.models.network import Network
+from tfcolor.tasks.classification import ClassificationOptions, ClassificationTask, TopAccuracy
+
+SMALL = {"num_classes": 3, "crop_size": 24, "min_side": 24, "max_side": 32}
+
+
+@pytest.fixture(scope="module")
+def reader(labelled_photos):
+    return ExampleReader(open_images(str(labelled_photos)), cache_bytes=10**7)
+
+
+def _task(readers=None, **options):
+    return ClassificationTask(ClassificationOptions(**{**SMALL, **options}), readers or {})
+
+
+def _batch(task, split="train", batch_size=6, seed=0):
+    return next(iter(task.make_dataset(split, BatchPlan(batch_size, seed, num_batches=1))))
+
+
+def test_labels_belong_to_their_images(reader):
+    task = _task({"train": reader, "heldout": reader}, input="color")
+    inputs, targets = _batch(task, "heldout")
+    names = ["sea", "hill", "town"] * 2
+    expected = {}
+    for position, name in enumerate(names):
+        view = center_view(tf.constant(reader.read(position)[0]), 24, 24).numpy()
+        expected[sorted(set(names)).index(name), float(view.sum())] = view
+    for image, label in zip(inputs["image"].numpy(), targets["label"].numpy(), strict=True):
+        np.testing.assert_array_equal(image, expected.pop((int(label), float(image.sum()))))
+
+
+def test_training_views_vary_and_held_out_ones_do_not(reader):
+    task = _task({"train": reader, "heldout": reader})
+    sums = {
+        split: [
+            set(np.round(_batch(task, split, seed=seed)[0]["image"].numpy().sum((1, 2, 3)), 2))
+            for seed in (1, 2)
+        ]
+        for split in task.splits
+    }
+    assert sums["heldout"][0] == sums["heldout"][1]
+    assert not sums["train"][0] & sums["train"][1]
+
+
+def test_gray_input_is_the_mean_of_the_colors(reader):
+    readers = {"train": reader}
+    color = _batch(_task(readers, input="color"))[0]["image"].numpy()
+    gray = _batch(_task(readers))[0]["image"].numpy()
+    np.testing.assert_allclose(gray, color.mean(axis=-1, keepdims=True), atol=1e-6)
+    options = ClassificationOptions(**SMALL)
+    copied = _batch(ClassificationTask(options, readers, color_input=True))[0]["image"]
+    np.testing.assert_array_equal(copied, np.repeat(gray, 3, axis=-1))
+    channels = [_task(input=kind).input_channels for kind in ("gray", "color")]
+    assert channels == [1, 3]
+
+
+def test_loss_is_the_cross_entropy_of_the_true_class():
+    random_numbers = np.random.default_rng(1)
+    logits = random_numbers.normal(size=(5, 7)).astype(np.float32)
+    labels = random_numbers.integers(0, 7, 5).astype(np.int32)
+    (loss,) = _task().compute_losses({"label": labels}, {"logits": logits}).values()
+    expected = -scipy.special.log_softmax(logits, axis=-1)[range(5), labels]
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_loss_starts_near_that_of_guessing(reader):
+    task = _task({"train": reader}, num_classes=50, crop_size=224, min_side=224, max_side=230)
+    kind = BACKBONES["vgg16"]
+    backbone = kind(kind.Options(width_multiplier=1 / 32), input_channels=1, seed=0)
+    network = Network(backbone, task.build_head(backbone.taps(224, 224), 0), convolutional=False)
+    inputs, targets = _batch(task)
+    outputs = network(inputs, training=True)
+    assert outputs["logits"].shape == [6, 50]
+    (loss,) = task.compute_losses(targets, outputs).values()
+    assert float(tf.reduce_mean(loss)) == pytest.approx(math.log(50), abs=1.0)
+    (equal,) = task.compute_losses(targets, {"logits": tf.zeros([6, 50])}).values()
+    np.testing.assert_allclose(equal, [math.log(50)] * 6, rtol=1e-6)
+
+
+def test_accuracies_count_the_best_guesses():
+    random_numbers = np.random.default_rng(2)
+    logits = random_numbers.normal(size=(40, 9)).astype(np.float32)
+    labels = random_numbers.integers(0, 9, 40).astype(np.int32)
+    metrics = _task(num_classes=9).build_metrics()
+    order = np.argsort(-logits, axis=-1)
+    for half in (slice(0, 30), slice(30, 40)):
+        for metric in metrics.values():
+            metric.update_state({"label": labels[half]}, {"logits": logits[half]})
+    for count in (1, 5):
+        expected = np.mean([label in row[:count] for label, row in zip(labels, order, strict=True)])
+        assert float(metrics[f"top{count}_accuracy"].result()) == pytest.approx(expected)
+
+
+def test_five_guesses_need_more_than_five_classes():
+    assert set(_task(num_classes=5).build_metrics()) == {"top1_accuracy"}
+
+
+def test_accuracy_is_rebuilt_from_its_config():
+    rebuilt = TopAccuracy.from_config(TopAccuracy(4, name="best").get_config())
+    assert (rebuilt.get_config()["k"], rebuilt.name) == (4, "best")
+
+
+def test_options_are_completed_by_images_and_backbone(reader):
+    completed = ClassificationOptions(min_side=300).completed({"train": reader}, 227)
+    assert completed == ClassificationOptions(num_classes=3, crop_size=227, min_side=300)
+    assert completed.completed({"train": reader}, 227) == completed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 2}, "num_classes=2: expected at least 3; --images names 3 classes"),
+        ({"crop_size": 200}, "--classification_crop_size=200: the backbone takes 224"),
+    ],
+)
+def test_options_that_do_not_fit_are_usage_errors(reader, options, message):
+    with pytest.raises(UsageError, match=message):
+        ClassificationOptions(**options).completed({"train": reader}, 224)
+
+
+def test_classes_must_be_there_and_their_number_known(photos):
+    with pytest.raises(UserError, match="has no class: give one sub-folder per class"):
+        ClassificationOptions().completed({"train": ExampleReader(open_images(str(photos)))}, 224)
+    numbered = ExampleReader(FileSource(["a.png"], [4]))
+    with pytest.raises(UsageError, match="expected at least 2; --images names no classes"):
+        ClassificationOptions().completed({"train": numbered}, 224)
+    assert ClassificationOptions(num_classes=9).completed({"train": numbered}, 224).num_classes == 9

@@ -1,0 +1,147 @@
+"""Coloring of photographs from the flags of `colorize`."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+
+from tfcolor.color.decoding import DecodingOptions
+from tfcolor.config.assembly import CHECKPOINTS, load_colorizer
+from tfcolor.config.flags import read_options
+from tfcolor.core.errors import UsageError
+from tfcolor.core.options import check_options, option
+from tfcolor.core.progress import say
+from tfcolor.data.images import read_photograph
+from tfcolor.inference.batch import color_files
+from tfcolor.inference.hint_field import HintOptions
+from tfcolor.inference.hints import Hints, read_hint_image, read_hints
+from tfcolor.inference.histogram_file import read_histograms, write_histograms
+from tfcolor.inference.histogram_transfer import require_histograms, target_histograms
+from tfcolor.inference.loading import GrayToColor
+from tfcolor.inference.painting import Painter, SizeOptions
+from tfcolor.inference.photographs import collect_jobs
+from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorizeOptions:
+    """With what to color, and where the results go."""
+
+    model: str = option("", "a run's folder or a SavedModel")
+    checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
+    output: str = option("", "folder for the results, or a file name for one photograph")
+    sheet: str = option("", "PNG file for a sheet of input, output and uncertainty")
+    uncertainty: bool = option(
+        False, "whether to write how unsure each pixel is, as NAME_uncertainty.png: 0 is sure"
+    )
+    hints: str = option(
+        "",
+        'JSON file of known colors in one photograph: [{"row": 9, "column": 7, "rgb": "#c81e28"},'
+        " ...], in pixels from the top left",
+    )
+    hint_image: str = option(
+        "", "the same as an image of the photograph's size, transparent where nothing is known"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferOptions:
+    """Coloring after the colors of another photograph."""
+
+    reference: str = option("", "photograph whose distribution of colors the results take")
+    histogram: str = option("", "file of --write_histogram, instead of --reference")
+    transfer: str = option(
+        "energy",
+        "energy moves the predicted histograms, quantile the colors that result",
+        choices=("energy", "quantile"),
+    )
+    transfer_weight: float = option(
+        10.0, "energy: weight of the reference against the prediction", minimum=0
+    )
+    write_histogram: str = option("", "JSON file for the histograms of --reference")
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if the flags contradict each other."""
+        check_options(self)
+        if self.reference and self.histogram:
+            raise UsageError("--reference and --histogram are both given: expected one of them")
+        if self.histogram and self.transfer == "quantile":
+            raise UsageError("--transfer=quantile needs the pixels of a photograph: --reference")
+        if self.write_histogram and not self.reference:
+            raise UsageError("--write_histogram writes the histograms of --reference: give it too")
+
+
+COLORIZE_OPTIONS: tuple[tuple[type, str], ...] = (
+    (ColorizeOptions, ""),
+    (SampleOptions, ""),
+    (TransferOptions, ""),
+    (HintOptions, "hint_"),
+    (DecodingOptions, "decoding_"),
+    (SizeOptions, "network_"),
+)
+"""Options dataclasses of `colorize` with the prefix of their flags."""
+
+
+def run_coloring(flag_values: flags.FlagValues, inputs: Sequence[str]) -> None:
+    """Colors what the flags describe.
+
+    Args:
+      flag_values: with the flags of `COLORIZE_OPTIONS`.
+      inputs: photographs, folders and globs; may be empty where only a
+        histogram is written.
+
+    Raises:
+      UserError: if something the flags name cannot be used, or, after all others
+        are done, if some photographs could not be colored.
+    """
+    chosen = read_options(ColorizeOptions, "", flag_values)
+    transfer = read_options(TransferOptions, "", flag_values)
+    decoding = read_options(DecodingOptions, "decoding_", flag_values)
+    size = read_options(SizeOptions, "network_", flag_values)
+    samples = read_options(SampleOptions, "", flag_values)
+    spreading = read_options(HintOptions, "hint_", flag_values)
+    decodings = vary_decoding(decoding, samples)
+    is_coloring = bool(inputs) or not transfer.write_histogram
+    jobs = []
+    if is_coloring:
+        jobs = collect_jobs(inputs, chosen.output or None, len(decodings), chosen.uncertainty)
+    hints = _read_hints(chosen, len(jobs))
+    colorizer: GrayToColor = load_colorizer(chosen.model, chosen.checkpoint, decoding, size)
+    targets, reference_rgb = _read_reference(transfer, colorizer.painter)
+    if not is_coloring:
+        return
+    wishes = Wishes(decodings, targets, transfer.transfer_weight, reference_rgb, hints, spreading)
+    is_plain = len(decodings) == 1 and targets is reference_rgb is hints is None
+    color_files(colorizer, jobs, chosen.sheet, None if is_plain else wishes)
+
+
+def _read_hints(chosen: ColorizeOptions, num_photographs: int) -> Hints | None:
+    """Returns the hints that the flags name, for one photograph."""
+    if not chosen.hints and not chosen.hint_image:
+        return None
+    if chosen.hints and chosen.hint_image:
+        raise UsageError("--hints and --hint_image are both given: expected one of them")
+    if num_photographs > 1:
+        raise UsageError(f"hints are for one photograph, but there are {num_photographs}")
+    return read_hints(chosen.hints) if chosen.hints else read_hint_image(chosen.hint_image)
+
+
+def _read_reference(
+    options: TransferOptions, painter: Painter
+) -> tuple[dict[str, np.ndarray] | None, np.ndarray | None]:
+    """Returns (histograms [K] by name, RGB [H, W, 3]) to color after, at most one."""
+    if options.histogram:
+        require_histograms(painter.space)
+        return read_histograms(options.histogram, painter.space), None
+    if not options.reference:
+        return None, None
+    reference_rgb = read_photograph(options.reference).rgb
+    if options.write_histogram:
+        require_histograms(painter.space)
+        write_histograms(options.write_histogram, target_histograms(painter, reference_rgb[None]))
+        say(f"wrote {options.write_histogram}")
+    if options.transfer == "quantile":
+        return None, reference_rgb
+    require_histograms(painter.space)
+    return target_histograms(painter, reference_rgb[None]), None

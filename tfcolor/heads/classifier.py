@@ -1,0 +1,77 @@
+"""Classes predicted from the last features of a backbone."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.core.seeds import derive_seed
+from tfcolor.core.taps import Tap
+from tfcolor.layers.dropout import StatelessDropout
+
+
+class ClassifierHead(tf.keras.Model):
+    """Predicts the logits of classes by one linear layer on a backbone's "top".
+
+    For the canonical mode of a backbone, in which the top is collapsed; a map
+    is averaged over its cells. Logits are float32 under every precision policy.
+
+    Args:
+      taps: the backbone's taps, of which the last is its top.
+      num_classes: K, the number of classes.
+      dropout_rate: probability of dropping a feature in training.
+      seed: the initial kernel and every dropout mask derive from it.
+
+    Raises:
+      ValueError: if there are fewer than two classes.
+    """
+
+    def __init__(
+        self, taps: Mapping[str, Tap], num_classes: int, dropout_rate: float = 0.0, *, seed: int
+    ) -> None:
+        super().__init__(name="classifier_head", autocast=False)
+        if num_classes < 2:
+            raise ValueError(f"num_classes={num_classes}; expected at least 2")
+        self.dropout = StatelessDropout(
+            dropout_rate, derive_seed(seed, "classifier_head/dropout"), name="dropout"
+        )
+        kernel_seed = derive_seed(seed, "classifier_head/kernel")
+        self.classes = tf.keras.layers.Dense(
+            num_classes,
+            kernel_initializer=tf.keras.initializers.GlorotUniform(kernel_seed),
+            dtype="float32",
+            name="classes",
+        )
+        self.num_features = list(taps.values())[-1].channels
+        self.classes.build([None, self.num_features])
+
+    def call(
+        self,
+        features: Mapping[str, tf.Tensor],
+        inputs: Mapping[str, tf.Tensor],
+        taps: Mapping[str, Tap],
+        training: bool = False,
+    ) -> dict[str, tf.Tensor]:
+        """Predicts the classes of whole images.
+
+        Args:
+          features: `top`, float [B, D] or [B, H, W, D].
+          inputs: in training `seed`, int64 [B, 2].
+          taps: not read.
+          training: whether dropout is on.
+
+        Returns:
+          `logits`, float32 [B, K].
+
+        Raises:
+          ValueError: if the top has other features than the last tap.
+        """
+        del taps
+        top = features["top"]
+        if top.shape[-1] != self.num_features:
+            raise ValueError(
+                f"the top has the shape {top.shape}; expected {self.num_features} features, "
+                "which the backbone gives for images of its canonical size"
+            )
+        if top.shape.rank == 4:
+            top = tf.reduce_mean(top, axis=[1, 2])
+        return {"logits": self.classes(self.dropout(top, inputs.get("seed"), training=training))}

@@ -1,0 +1,137 @@
+"""From predicted histograms to a colored photograph of any size."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.color.decoding import DecodingOptions
+from tfcolor.color.lightness import fit_gamut
+from tfcolor.color.outputs.base import OutputSpace
+from tfcolor.core.options import option
+from tfcolor.core.taps import PIXELS, Scalar, Tap
+from tfcolor.ops.dense_sampling import resize_features
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeOptions:
+    """The size at which the network looks at a photograph.
+
+    References:
+      The authors' release colorizes with the longer side at 500 pixels.
+    """
+
+    min_side: int = option(256, "enlarge photographs whose shorter side is below, px", minimum=1)
+    max_side: int = option(500, "shrink photographs whose longer side is above, px", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Painter:
+    """Paints gray photographs with the colors of predicted histograms.
+
+    The histograms are those of a photograph at a size between two limits, on a
+    grid of a quarter of that size. They are enlarged and decoded; the colors are
+    enlarged to the photograph's own size and laid over its own lightness, which
+    they leave as it was.
+
+    Args:
+      space: what the network predicts.
+      size: limits of the network's input.
+      grid: where the cells of the histograms lie.
+
+    References:
+      Larsson, Maire, Shakhnarovich. Learning Representations for Automatic
+      Colorization. ECCV 2016, section 3.3.
+    """
+
+    space: OutputSpace
+    size: SizeOptions
+    grid: Tap
+
+    def shrink(self, images: tf.Tensor) -> tf.Tensor:
+        """Resizes images to the size at which the network looks at them.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+
+        Returns:
+          float32 [B, h, w, C] in [0, 1]; see `network_size`.
+        """
+        size = network_size(tf.shape(images)[1:3], self.size)
+        return tf.clip_by_value(tf.image.resize(images, size, antialias=True), 0.0, 1.0)
+
+    def enlarge(
+        self, predictions: Mapping[str, tf.Tensor], size: tuple[Scalar, Scalar]
+    ) -> dict[str, tf.Tensor]:
+        """Interpolates predictions from the grid to every pixel.
+
+        Args:
+          predictions: float32 [B, h, w, K] by name, on the grid.
+          size: (height, width) of the image that the network saw, in pixels.
+
+        Returns:
+          float32 [B, H, W, K] by name.
+        """
+        return {
+            name: resize_features(value, self.grid, PIXELS, size)
+            for name, value in predictions.items()
+        }
+
+    def paint(
+        self,
+        gray: tf.Tensor,
+        predictions: Mapping[str, tf.Tensor],
+        decoding: DecodingOptions,
+        *,
+        seeds: tf.Tensor | None = None,
+        bias: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Colors a batch of photographs of one size.
+
+        Args:
+          gray: float32 [B, H, W, 1], lightness in [0, 1].
+          predictions: float32 [B, h, w, K] by name, of `shrink(gray)`.
+          decoding: from histograms to color.
+          seeds: int32 [B], where colors are drawn; None takes `decoding.seed`.
+          bias: float [K] by name, added to the log-probabilities.
+
+        Returns:
+          `rgb` float32 [B, H, W, 3] in [0, 1], whose mean over the channels is
+          `gray`; `uncertainty` float32 [B, H, W] in [0, 1].
+        """
+        size = tf.shape(gray)[1:3]
+        seen = tf.unstack(network_size(size, self.size), num=2)
+        posteriors = self.space.posteriors(predictions, decoding, bias)
+        if not self.space.decodes_on_grid:
+            posteriors = self.enlarge(posteriors, (seen[0], seen[1]))
+        coordinates, uncertainty = self.space.decode(posteriors, decoding, seeds)
+        maps = tf.concat([coordinates, uncertainty[..., None]], axis=-1)
+        if self.space.decodes_on_grid:
+            maps = self.enlarge({"maps": maps}, (seen[0], seen[1]))["maps"]
+        maps = tf.image.resize(maps, size, antialias=True)
+        rgb = fit_gamut(gray, self.space.to_difference(maps[..., :-1], gray))
+        return {"rgb": rgb, "uncertainty": tf.clip_by_value(maps[..., -1], 0.0, 1.0)}
+
+
+def network_size(size: tf.Tensor, options: SizeOptions) -> tf.Tensor:
+    """Returns the size at which the network looks at a photograph.
+
+    The shorter side is enlarged to `min_side`; then the longer one is shrunk to
+    `max_side`, which wins where both cannot hold.
+
+    Args:
+      size: int32 [2], height and width in pixels.
+      options: the limits.
+
+    Returns:
+      int32 [2], at least 1.
+
+    Example:
+      >>> network_size(tf.constant([512, 1024]), SizeOptions()).numpy().tolist()
+      [250, 500]
+    """
+    sides = tf.cast(size, tf.float32)
+    scale = tf.maximum(1.0, options.min_side / tf.reduce_min(sides))
+    scale = tf.minimum(scale, options.max_side / tf.reduce_max(sides))
+    return tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)

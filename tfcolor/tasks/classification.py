@@ -1,0 +1,219 @@
+"""Classification of whole images, gray or in color."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from tfcolor.color.spaces import rgb_to_lightness
+from tfcolor.core.errors import UsageError
+from tfcolor.core.options import option
+from tfcolor.core.taps import Tap
+from tfcolor.data.labels import label_annotation
+from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
+from tfcolor.data.reading import ExampleReader
+from tfcolor.data.transforms import ViewOptions, center_view, random_view
+from tfcolor.heads.classifier import ClassifierHead
+from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors
+
+NUM_GUESSES = 5
+"""Guesses of the second accuracy, measured where there are more classes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationOptions:
+    """What the classification task tells apart, in which views."""
+
+    num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
+    input: str = option("gray", "what the network sees", choices=("gray", "color"))
+    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
+    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
+    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
+    dropout_rate: float = option(
+        0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99
+    )
+
+    def completed(
+        self, readers: Mapping[str, ExampleReader], canonical_size: int
+    ) -> "ClassificationOptions":
+        """Fills in the number of classes and the size of the view.
+
+        Args:
+          readers: the images by split; their classes are counted.
+          canonical_size: side of the images that the backbone takes, pixels.
+
+        Returns:
+          Options without a 0 that stands for something else.
+
+        Raises:
+          UserError: if the images have no classes.
+          UsageError: if the number of classes is neither given nor known, or too
+            small, or if the backbone takes views of another size.
+        """
+        names = readers[TRAIN_SPLIT].class_names
+        num_classes = self.num_classes or len(names)
+        # Are there labels at all? How many there may be is unknown where both are 0.
+        label_annotation(readers[TRAIN_SPLIT], max(num_classes, len(names)) or 2**31)
+        least = max(len(names), 2)
+        if num_classes < least:
+            raise UsageError(
+                f"--classification_num_classes={num_classes}: expected at least {least}; "
+                f"--images names {len(names) or 'no'} classes"
+            )
+        if self.crop_size not in (0, canonical_size):
+            raise UsageError(
+                f"--classification_crop_size={self.crop_size}: the backbone takes {canonical_size}"
+            )
+        return dataclasses.replace(self, num_classes=num_classes, crop_size=canonical_size)
+
+
+class ClassificationTask:
+    """Tells the classes of whole images apart, on their lightness or their colors.
+
+    It trains on random views and is measured on the middle of each held-out
+    image.
+
+    Args:
+      options: number of classes, views and input; completed if there are
+        readers.
+      readers: where each split's images come from, all of them with a class.
+      color_input: feeds the gray image copied to three channels, for a
+        backbone that is shared with tasks on color images.
+    """
+
+    name = "classification"
+    convolutional = False
+    Options = ClassificationOptions
+
+    def __init__(
+        self,
+        options: ClassificationOptions,
+        readers: Mapping[str, ExampleReader],
+        *,
+        color_input: bool = False,
+    ) -> None:
+        self.options = options
+        self.input_channels = 3 if color_input or options.input == "color" else 1
+        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
+        self._readers = dict(readers)
+        names = readers[TRAIN_SPLIT].class_names if TRAIN_SPLIT in readers else ()
+        self._labels = {
+            split: label_annotation(reader, options.num_classes, names)
+            for split, reader in readers.items()
+        }
+
+    def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
+        """Yields (inputs, targets) batches of views.
+
+        Args:
+          split: "train" for random views, "heldout" for the middle.
+          plan: which examples, in which batches.
+
+        Returns:
+          A dataset of two dicts. Inputs: `image` float32 [B, S, S, 1 or 3] in
+          [0, 1] and `seed` int64 [B, 2]. Targets: `label` int32 [B].
+        """
+        make_example = self.make_example if split == TRAIN_SPLIT else self.make_center_example
+        return build_dataset(
+            self._readers[split], make_example, plan, annotation=self._labels[split]
+        )
+
+    def make_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
+        """Returns the inputs and targets of one random view.
+
+        Args:
+          rgb: uint8 [H, W, 3], a photograph.
+          label: int32 [], its class.
+          seed: int64 [2], the example's own; fixes the view.
+
+        Returns:
+          The two dicts of `make_dataset`, without the batch axis and `seed`.
+        """
+        options = self.options
+        view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
+        seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        return self._finish(random_view(rgb, seed, view_options), label)
+
+    def make_center_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
+        """Returns the inputs and targets of the middle of a photograph.
+
+        Args:
+          rgb: uint8 [H, W, 3], a photograph.
+          label: int32 [], its class.
+          seed: int64 [2], not read.
+
+        Returns:
+          The two dicts of `make_dataset`, without the batch axis and `seed`.
+        """
+        del seed
+        view = center_view(rgb, self.options.min_side, self.options.crop_size)
+        return self._finish(view, label)
+
+    def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
+        """Returns the linear classifier on the backbone's top.
+
+        Args:
+          taps: the backbone's geometry by tap name.
+          seed: of the initial weights and the dropout masks.
+
+        Returns:
+          A head with the output `logits`, float32 [B, K].
+        """
+        options = self.options
+        return ClassifierHead(taps, options.num_classes, options.dropout_rate, seed=seed)
+
+    def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
+        """Returns the cross-entropy of the true class.
+
+        Args:
+          targets: `label`, int32 [B].
+          outputs: `logits`, float32 [B, K].
+
+        Returns:
+          `cross_entropy`, float32 [B] in nats; ln K for equal logits.
+        """
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=targets["label"], logits=outputs["logits"]
+        )
+        return {"cross_entropy": cross_entropy}
+
+    def build_metrics(
+        self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None
+    ) -> Mapping[str, tf.keras.metrics.Metric]:
+        """Returns how often the true class is the first or among five guesses.
+
+        Args:
+          fitted: not read; there is no baseline to fit.
+
+        Returns:
+          `top1_accuracy` in [0, 1] and, where there are more than five classes,
+          `top5_accuracy`.
+        """
+        del fitted
+        counts = [1] + [NUM_GUESSES] * (self.options.num_classes > NUM_GUESSES)
+        return {f"top{count}_accuracy": TopAccuracy(count) for count in counts}
+
+    def _finish(self, view: tf.Tensor, label: tf.Tensor) -> Example:
+        """Returns an example from a view, float32 [S, S, 3] in [0, 1]."""
+        if self.options.input == "gray":
+            view = tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)
+        return {"image": view}, {"label": label}
+
+
+class TopAccuracy(tf.keras.metrics.SparseTopKCategoricalAccuracy):
+    """How often the true class is among the k most probable ones.
+
+    Args:
+      k: number of guesses.
+      name: what the metric is called.
+      dtype: type of the result.
+    """
+
+    def __init__(
+        self, k: int, name: str = "top_accuracy", dtype: str | tf.DType | None = None
+    ) -> None:
+        super().__init__(k, name, dtype)
+
+    def update_state(self, targets: Tensors, outputs: Tensors) -> None:
+        """Adds `label`, int32 [B], and `logits`, float32 [B, K]."""
+        super().update_state(targets["label"], outputs["logits"])
