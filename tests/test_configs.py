@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tfcolor.config.command import define_flags, execute
+from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import read_experiment
 from tfcolor.train import COMMAND
 from tfcolor.training.checkpoints import Checkpoints
@@ -15,6 +16,10 @@ from tfcolor.training.checkpoints import Checkpoints
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.cfg"))
 SMOKE = [config for config in CONFIGS if config.parent.name == "smoke"]
+# Rows of tables: variations of a base that is itself tested at full width.
+ROWS = [config for config in CONFIGS if config.parent.name.startswith("table_")]
+# Laid over a row, and no experiment by itself.
+OVERRIDES = [Path("configs/base/reproduction_small.cfg")]
 FLAG = re.compile(r"--(\w+)=(.*)")
 # Flags that decide how long two steps take but not which code they run.
 SMALL = {
@@ -104,13 +109,37 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [c for c in CONFIGS if c not in SMOKE], ids=str)
-def test_config_makes_two_steps_at_full_width(config, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "config", [c for c in CONFIGS if c not in SMOKE + ROWS + OVERRIDES], ids=str
+)
+def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
     # Gigabytes, whose writing other tests cover.
     monkeypatch.setattr(Checkpoints, "_write", lambda *arguments: None)
     smaller = [f"--{name}={value}" for name, value in SMALL.items()]
-    images = [f"--images={photos}", f"--heldout_images={photos}"]
+    images = [f"--images={labelled_photos}", f"--heldout_images={labelled_photos}"]
     make_two_steps(config, tmp_path / "run", *smaller, *images)
+
+
+@pytest.mark.parametrize("config", ROWS, ids=str)
+def test_row_of_a_table_gives_a_network(config):
+    experiment = parse(config, "--vgg16_width_multiplier=0.03125", "--colorization_hidden_units=8")
+    task = build_task(experiment, {})
+    network = build_network(experiment, task)
+    assert set(network.head.hidden.tap_names) == set(
+        task.options.taps or network.backbone.tap_channels
+    )
+    assert set(network.head.histograms) == {output.name for output in task.output_space.outputs}
+
+
+SPACES = [config for config in ROWS if config.parent.name == "table_2_2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", SPACES, ids=str)
+def test_output_space_makes_two_steps_on_a_narrow_network(config, photos, tmp_path):
+    smaller = [f"--{name}={value}" for name, value in SMALL.items()]
+    smaller += ["--vgg16_width_multiplier=0.03125", "--colorization_hidden_units=8"]
+    make_two_steps(config, tmp_path / "run", *smaller, f"--images={photos}")
 
 
 @pytest.mark.parametrize("config", SMOKE, ids=str)

@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": ("tfcolor.evaluate", "measure a trained network by a protocol"),
     "colorize": ("tfcolor.colorize", "color photographs, one or many"),
     "export": ("tfcolor.export", "turn a run into a SavedModel for TF-Serving"),
+    "convert": ("tfcolor.convert", "turn published Caffe or Keras weights into a run"),
+    "reproduce": ("tfcolor.reproduce", "make a table of the dissertation with one command"),
 }
 """Each command's module, whose `run()` reads `sys.argv`, and what it is for."""
 

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfcolor.config.reproduction import TABLES, pictures
+from tfcolor.config.reproduction.jobs import Place
+
+
+@pytest.fixture
+def colored(monkeypatch):
+    """Replaces `colorize` by a program that paints everything red."""
+    commands = []
+
+    def run(arguments, log):
+        commands.append(list(arguments))
+        (output,) = [flag.split("=", 1)[1] for flag in arguments if flag.startswith("--output=")]
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (255, 0, 0)).save(output)
+
+    monkeypatch.setattr(pictures, "run_command", run)
+    return commands
+
+
+def test_the_sheet_has_a_column_for_every_trained_row(colored, photos, tmp_path):
+    place, paths = Place("train", "val", tmp_path), sorted(photos.iterdir())[:2]
+    rows = TABLES["2.5"].rows
+    pictures.make_pictures(rows, paths, 0, place)
+    sheet = np.asarray(Image.open(tmp_path / "pictures.png"))
+    # Input, three rows that were trained, truth.
+    assert sheet.shape[1] == 5 * 260 + 4
+    assert len(colored) == 6
+    assert f"--reference={paths[0]}" in colored[2]
+    is_red = np.all(sheet == (255, 0, 0), axis=-1)
+    assert is_red[:, 264:1044].any() and not is_red[:, :260].any()
+    pictures.make_pictures(rows, paths, 0, place)
+    assert len(colored) == 6  # nothing is colored twice

@@ -1,0 +1,68 @@
+"""A sheet of photographs as every row of a table colors them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfcolor.config.reproduction.jobs import Place, run_command, run_of
+from tfcolor.config.reproduction.tables import Row
+from tfcolor.core.files import atomic_path
+from tfcolor.data.images import read_file, read_rgb
+from tfcolor.inference.sheet import CELL, build_sheet
+
+
+def make_pictures(
+    rows: Sequence[Row], photographs: Sequence[Path], seed: int, place: Place
+) -> None:
+    """Colors some photographs by every row and writes `pictures.png`.
+
+    Args:
+      rows: those that were trained are shown, with their first words as titles.
+      photographs: color photographs that no row was trained on.
+      seed: which run of each row.
+      place: where the runs are and where to write.
+
+    Raises:
+      UserError: if a photograph cannot be colored.
+    """
+    sheet = [_thumbnails(path) for path in photographs]
+    for row in rows:
+        if not row.config:
+            continue
+        for path, pictures in zip(photographs, sheet, strict=True):
+            colored = place.output / "colorized" / row.name / f"{path.stem}.png"
+            if not colored.exists():
+                _color(row, path, colored, seed, place)
+            pictures[row.title] = _thumbnail(_read(colored))
+    ordered = [{**pictures, "truth": pictures.pop("truth")} for pictures in sheet]
+    with atomic_path(place.output / "pictures.png") as temporary:
+        Image.fromarray(build_sheet(ordered)).save(temporary, format="PNG")
+
+
+def _color(row: Row, path: Path, colored: Path, seed: int, place: Place) -> None:
+    """Colors one photograph by the run of one row."""
+    command = ["colorize", f"--model={run_of(row, seed, place)}", "--checkpoint=last"]
+    command += [flag.format(photo=path) for flag in row.colorize]
+    command += [f"--output={colored}", str(path)]
+    run_command(command, place.output / "logs" / f"{row.name}_colorize.log")
+
+
+def _thumbnails(path: Path) -> dict[str, np.ndarray]:
+    """Returns the gray and the true picture of a photograph."""
+    truth = _thumbnail(_read(path))
+    gray = np.round(truth.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return {"input": np.repeat(gray, 3, axis=-1), "truth": truth}
+
+
+def _read(path: Path) -> np.ndarray:
+    """Returns a photograph as uint8 [H, W, 3]."""
+    return read_rgb(read_file(path), str(path))
+
+
+def _thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """Shrinks uint8 [H, W, 3] to a cell of the sheet."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return np.array(picture)
