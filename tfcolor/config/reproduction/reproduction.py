@@ -33,7 +33,7 @@ class ReproduceOptions:
     table: str = option("2.2", "number of the dissertation's table", choices=tuple(TABLES))
     scale: str = option(
         "small",
-        "small: a quarter-width network on a folder of photographs, two cores, under an hour;"
+        "small: a thin network on a folder of photographs, two cores, under an hour;"
         " full: the published network and data",
         choices=SCALES,
     )
