@@ -27,7 +27,8 @@ def make_pictures(
     Raises:
       UserError: if a photograph cannot be colored.
     """
-    sheet = [_thumbnails(path) for path in photographs]
+    truths = [_thumbnail(_read(path)) for path in photographs]
+    sheet = [{"input": _gray(truth)} for truth in truths]
     for row in rows:
         if not row.config:
             continue
@@ -36,9 +37,10 @@ def make_pictures(
             if not colored.exists():
                 _color(row, path, colored, seed, place)
             pictures[row.title] = _thumbnail(_read(colored))
-    ordered = [{**pictures, "truth": pictures.pop("truth")} for pictures in sheet]
+    for pictures, truth in zip(sheet, truths, strict=True):
+        pictures["truth"] = truth
     with atomic_path(place.output / "pictures.png") as temporary:
-        Image.fromarray(build_sheet(ordered)).save(temporary, format="PNG")
+        Image.fromarray(build_sheet(sheet)).save(temporary, format="PNG")
 
 
 def _color(row: Row, path: Path, colored: Path, seed: int, place: Place) -> None:
@@ -49,11 +51,10 @@ def _color(row: Row, path: Path, colored: Path, seed: int, place: Place) -> None
     run_command(command, place.output / "logs" / f"{row.name}_colorize.log")
 
 
-def _thumbnails(path: Path) -> dict[str, np.ndarray]:
-    """Returns the gray and the true picture of a photograph."""
-    truth = _thumbnail(_read(path))
-    gray = np.round(truth.mean(axis=-1, keepdims=True)).astype(np.uint8)
-    return {"input": np.repeat(gray, 3, axis=-1), "truth": truth}
+def _gray(rgb: np.ndarray) -> np.ndarray:
+    """Returns the lightness of uint8 [H, W, 3] in three equal channels."""
+    gray = np.round(rgb.mean(axis=-1, keepdims=True)).astype(np.uint8)
+    return np.repeat(gray, 3, axis=-1)
 
 
 def _read(path: Path) -> np.ndarray:
