@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import platform
 import statistics
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+# Every case has graphs of its own; TensorFlow warns of tracing that many.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # Keeps freed memory in the process. Without it the first touch of fresh pages
 # takes longer than what is measured, for every implementation alike.
 KEEP_MEMORY = {
