@@ -194,7 +194,8 @@ def _peak_of(name: str, size: int, count: int, direction: str) -> int:
     """Measures in a process of its own by how much a run raises the peak."""
     case = json.dumps([name, size, count, direction])
     command = [sys.executable, __file__, f"--one={case}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = measuring.environment_without_keeping()
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return int(result.stdout.split()[-1])
 
 
@@ -205,6 +206,7 @@ def _measure_memory(case: list) -> int:
         return _print_deterministic(size, count, direction)
     runs, _, _ = _build(size, count, direction, measuring.Limits(1, 1, 1), True)
     run = runs[f"{name}/one" if name == "pass_through" else name]
+    measuring.forget_peak()
     before = measuring.peak_bytes()
     run()
     print(measuring.peak_bytes() - before)
@@ -218,6 +220,7 @@ def _plot(records: list[measuring.Record], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    names = list(dict.fromkeys(record.implementation for record in records))
     figure, panels = pyplot.subplots(2, 2, figsize=(10, 8), sharex=True)
     for row, size in zip(panels, SIZES, strict=True):
         for panel, direction in zip(row, ("forward", "both"), strict=True):
@@ -230,11 +233,12 @@ def _plot(records: list[measuring.Record], path: Path) -> None:
                         )
             for name, points in series.items():
                 style = "--" if name.endswith(("bound", "floor")) else "o-"
-                panel.loglog(*zip(*points, strict=True), style, label=name)
+                color = f"C{names.index(name) % 10}"
+                panel.loglog(*zip(*points, strict=True), style, color=color, label=name)
             panel.set_title(f"VGG-16 taps, batch {BATCH}, {size} px, {direction}")
             panel.set(xlabel="locations for each image", ylabel="ms")
-    panels[0][1].legend(fontsize=7)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.legend(*panels[0][1].get_legend_handles_labels(), loc="lower center", ncols=5)
     figure.savefig(path, dpi=120)
 
 

@@ -134,6 +134,16 @@ def measure_limits(rounds: int = 15, megabytes: int = 256) -> Limits:
     )
 
 
+def environment_without_keeping() -> dict[str, str]:
+    """Returns the environment of a process whose memory is to be measured."""
+    return {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
+
+
+def forget_peak() -> None:
+    """Makes `peak_bytes` count from what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_bytes() -> int:
     """Returns the largest resident size of this process so far."""
     status = Path("/proc/self/status").read_text()
