@@ -78,7 +78,8 @@ def _finished(steps: dict) -> dict:
 def _peak_of(name: str, size: int) -> int:
     """Measures the peak of a step in a process of its own."""
     command = [sys.executable, __file__, f"--one={json.dumps([name, size])}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = measuring.environment_without_keeping()
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return int(result.stdout.split()[-1])
 
 

@@ -2,7 +2,8 @@
 
 `python benchmarks/bench_sparse_hypercolumn.py` (or `make bench`) writes
 benchmarks/results/sparse_hypercolumn.json and a plot, and prints ratios.
-`--quick` leaves out most cases, `--dense` adds the dense map (5 to 10 GB).
+`--quick` leaves out most cases, `--dense` adds the dense map (5 to 10 GB),
+`--scaling` measures only how our cost grows with locations and image side.
 """
 
 import argparse
@@ -21,6 +22,7 @@ BENCHMARK = "sparse_hypercolumn"
 BATCH = 4
 SIZES, COUNTS = (256, 448), (16, 64, 256, 1024)
 REPEATS = 4
+SCALING = ((256, 64), (256, 256), (256, 1024), (256, 4096), (224, 256), (448, 256))
 
 
 def main(arguments: list[str]) -> int:
@@ -29,6 +31,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="256 locations only")
     parser.add_argument("--dense", action="store_true", help="with the dense map")
     parser.add_argument("--memory", action="store_true", help="with the peak memory")
+    parser.add_argument("--scaling", action="store_true", help="only ours: many locations, sides")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--one", help="internal: measure one implementation's memory")
     options = parser.parse_args(arguments)
@@ -38,6 +41,11 @@ def main(arguments: list[str]) -> int:
     limits = measuring.measure_limits()
     print(", ".join(f"{name} {value / 1e9:.1f} GB/s" for name, value in vars(limits).items()))
     records: list[measuring.Record] = []
+    if options.scaling:
+        for size, count in SCALING:
+            records += _run_scaling(size, count, options.rounds)
+        print(f"results in {measuring.write_results(f'{BENCHMARK}_scaling', records, limits)}")
+        return 0
     for size in SIZES:
         for count in (256,) if options.quick else COUNTS:
             for direction in ("forward", "both"):
@@ -59,10 +67,7 @@ def _run_case(
     """Times one case and prints a line for each implementation."""
     runs, bounds, repeats = _build(size, count, direction, limits, options.dense)
     times = measuring.measure(runs, options.rounds)
-    for name in [name for name in times if name.endswith("/one")]:
-        more, one = times.pop(name.replace("/one", "/more")), times.pop(name)
-        slopes = [(b - a) / repeats for a, b in zip(one, more, strict=True)]
-        times[name.removesuffix("/one")] = slopes
+    _take_slopes(times, repeats)
     case = f"{size} px, L={count}, {direction}"
     peaks = {}
     if options.memory:
@@ -80,6 +85,37 @@ def _run_case(
         memory = f"{record.peak_bytes / 1e6:8.0f} MB" if record.peak_bytes else ""
         ratio = record.median_ms / ours
         print(f"  {record.implementation:18}{record.median_ms:10.2f} ms {ratio:8.2f}x {memory}")
+    return records
+
+
+def _take_slopes(times: dict[str, list[float]], repeats: int) -> None:
+    """Replaces the times of NAME/one and NAME/more by what one repeat takes."""
+    for name in [name for name in times if name.endswith("/one")]:
+        more, one = times.pop(name.replace("/one", "/more")), times.pop(name)
+        slopes = [(b - a) / repeats for a, b in zip(one, more, strict=True)]
+        times[name.removesuffix("/one")] = slopes
+
+
+def _run_scaling(size: int, count: int, rounds: int) -> list[measuring.Record]:
+    """Times ours alone: sampling, passing through, and its backward part."""
+    import hypercolumns
+    import tensorflow as tf
+
+    taps = hypercolumns.vgg_taps()
+    maps = hypercolumns.random_maps(taps, size, BATCH)
+    inputs = (maps, hypercolumns.random_locations(size, BATCH, count), taps)
+    runs = {"native_forward": hypercolumns.forward(hypercolumns.native, *inputs)}
+    for name, samples_again in (("pass_through", True), ("pass_through_backward", False)):
+        for repeats, part in ((1, "one"), (1 + REPEATS, "more")):
+            run = hypercolumns.passed_through(*inputs, repeats, samples_again)
+            runs[f"{name}/{part}"] = run
+    times = measuring.measure({name: _finished(tf, run) for name, run in runs.items()}, rounds)
+    _take_slopes(times, REPEATS)
+    records = measuring.summarize(BENCHMARK, f"{size} px, L={count}, scaling", times)
+    for record in records:
+        each = 1e3 * record.median_ms / (BATCH * count)
+        print(f"{record.case:28}{record.implementation:22}{record.median_ms:9.2f} ms", end="")
+        print(f"{each:9.1f} us a location")
     return records
 
 
@@ -158,7 +194,8 @@ def _peak_of(name: str, size: int, count: int, direction: str) -> int:
     """Measures in a process of its own by how much a run raises the peak."""
     case = json.dumps([name, size, count, direction])
     command = [sys.executable, __file__, f"--one={case}"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = measuring.environment_without_keeping()
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return int(result.stdout.split()[-1])
 
 
@@ -169,6 +206,7 @@ def _measure_memory(case: list) -> int:
         return _print_deterministic(size, count, direction)
     runs, _, _ = _build(size, count, direction, measuring.Limits(1, 1, 1), True)
     run = runs[f"{name}/one" if name == "pass_through" else name]
+    measuring.forget_peak()
     before = measuring.peak_bytes()
     run()
     print(measuring.peak_bytes() - before)
@@ -182,6 +220,7 @@ def _plot(records: list[measuring.Record], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    names = list(dict.fromkeys(record.implementation for record in records))
     figure, panels = pyplot.subplots(2, 2, figsize=(10, 8), sharex=True)
     for row, size in zip(panels, SIZES, strict=True):
         for panel, direction in zip(row, ("forward", "both"), strict=True):
@@ -194,11 +233,12 @@ def _plot(records: list[measuring.Record], path: Path) -> None:
                         )
             for name, points in series.items():
                 style = "--" if name.endswith(("bound", "floor")) else "o-"
-                panel.loglog(*zip(*points, strict=True), style, label=name)
+                color = f"C{names.index(name) % 10}"
+                panel.loglog(*zip(*points, strict=True), style, color=color, label=name)
             panel.set_title(f"VGG-16 taps, batch {BATCH}, {size} px, {direction}")
             panel.set(xlabel="locations for each image", ylabel="ms")
-    panels[0][1].legend(fontsize=7)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.legend(*panels[0][1].get_legend_handles_labels(), loc="lower center", ncols=5)
     figure.savefig(path, dpi=120)
 
 

@@ -148,35 +148,48 @@ def forward_backward(
     return tf.function(step, autograph=False)
 
 
-def passed_through(maps: Maps, locations: tf.Tensor, taps: Sequence[Tap], repeats: int) -> Callable:
+def passed_through(
+    maps: Maps,
+    locations: tf.Tensor,
+    taps: Sequence[Tap],
+    repeats: int,
+    samples_again: bool = True,
+) -> Callable:
     """Returns a graph that samples and adds to dense gradients `repeats` times.
 
     The dense gradients, which a network makes anyway, are made once: two graphs
-    that differ in `repeats` differ in time by what the op takes.
+    that differ in `repeats` differ in time by what the op takes. Without
+    `samples_again` the graph samples once, and only the adding is repeated.
     """
     ops, first_channels = load_native_ops(), np.cumsum([0] + [tap.channels for tap in taps])
     offsets = tf.unstack(stack_offsets(taps))
 
+    def sample() -> tf.Tensor:
+        columns: list[tf.Tensor] = []
+        for i, tap in enumerate(taps):
+            _, passed = ops.tfcolor_hypercolumn_tap(
+                maps[i],
+                locations,
+                offsets[i],
+                columns,
+                stride=tap.stride,
+                first_channel=first_channels[i],
+                num_channels=first_channels[-1],
+            )
+            columns = [passed]
+        return columns[0]
+
     def step() -> list[tf.Tensor]:
         gradients = [tf.zeros_like(one) + 1.0 for one in maps]
-        for _ in range(repeats):
-            with tf.control_dependencies(gradients):
-                columns: list[tf.Tensor] = []
-                for i, tap in enumerate(taps):
-                    _, passed = ops.tfcolor_hypercolumn_tap(
-                        maps[i],
-                        locations,
-                        offsets[i],
-                        columns,
-                        stride=tap.stride,
-                        first_channel=first_channels[i],
-                        num_channels=first_channels[-1],
-                    )
-                    columns = [passed]
+        columns = sample()
+        for repeat in range(repeats):
+            if samples_again and repeat:
+                with tf.control_dependencies(gradients):
+                    columns = sample()
             for i in reversed(range(len(taps))):
                 gradients[i] = ops.tfcolor_hypercolumn_tap_grad(
                     gradients[i],
-                    columns[0],
+                    columns,
                     locations,
                     offsets[i],
                     stride=taps[i].stride,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import platform
 import statistics
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
+# Every case has graphs of its own; TensorFlow warns of tracing that many.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # Keeps freed memory in the process. Without it the first touch of fresh pages
 # takes longer than what is measured, for every implementation alike.
 KEEP_MEMORY = {
@@ -129,6 +132,16 @@ def measure_limits(rounds: int = 15, megabytes: int = 256) -> Limits:
         source.nbytes / seconds["read"],
         source.nbytes / seconds["write"],
     )
+
+
+def environment_without_keeping() -> dict[str, str]:
+    """Returns the environment of a process whose memory is to be measured."""
+    return {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
+
+
+def forget_peak() -> None:
+    """Makes `peak_bytes` count from what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_bytes() -> int:

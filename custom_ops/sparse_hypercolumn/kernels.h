@@ -36,8 +36,8 @@ void SampleOnCpu(ElementType type, const std::vector<MapGeometry>& maps,
                  const ColumnsShape& shape, void* columns, const ParallelFor& parallel_for);
 
 // Scatters the columns' gradient into the maps' gradients: every cell receives
-// its sum, taken in float32 in the order of the locations, exactly once. The
-// result depends neither on the number of threads nor on their timing.
+// its sum, taken in float32 in an order that the locations decide, exactly once.
+// The result depends neither on the number of threads nor on their timing.
 void ScatterOnCpu(ElementType type, const std::vector<MapGeometry>& maps, const float* locations,
                   const ColumnsShape& shape, const void* columns_gradient, Scatter mode,
                   const std::vector<void*>& gradients, const ParallelFor& parallel_for);

@@ -9,17 +9,17 @@
 
 #include "elements.h"
 #include "rows.h"
+#include "streaming.h"
 
 namespace tfcolor {
 namespace {
 
-constexpr int64_t kCacheLine = 64;
-constexpr int64_t kUnitBytes = 1 << 17;    // Of traffic in one unit of work.
-constexpr int64_t kHugePage = 1 << 21;     // Bytes.
-constexpr int64_t kBlock = 256;            // Channels summed at a time.
-constexpr int64_t kCachedBytes = 1 << 18;  // Half of a core's second level.
-constexpr int64_t kMaxPieceChannels = 1024;
-constexpr int64_t kCoarseCells = 256;  // Maps up to here are cut by channels.
+constexpr int64_t kUnitBytes = 1 << 17;      // Of traffic in one unit of work.
+constexpr int64_t kStreamedBytes = 1 << 25;  // Larger gradients bypass the caches.
+constexpr int64_t kHugePage = 1 << 21;       // Bytes.
+constexpr int64_t kBlock = 256;              // Channels summed at a time.
+constexpr int64_t kPieceChannels = 1024;     // Four rows of their sums stay in cache.
+constexpr int64_t kCoarseCells = 256;        // Maps up to here are cut by channels.
 constexpr int kLocationsPerUnit = 64;
 constexpr int kAhead = 4;                    // Locations prefetched.
 constexpr int64_t kPrefetchedBytes = 1024;   // Beyond, the hardware follows.
@@ -104,6 +104,56 @@ void Sample(const std::vector<MapGeometry>& maps, const std::vector<const void*>
 
 // -------------------------------------------------------------- Scattering --
 
+// Sorts items by their `cell`, else leaves them in order. By counting, first by
+// column and then by row: linear in their number.
+template <typename Item>
+void SortByCell(const MapGeometry& map, std::vector<Item>* items) {
+  std::vector<Item> sorted(items->size());
+  const auto sort_by = [items, &sorted](int64_t size, const auto& key) {
+    std::vector<int64_t> starts(size + 1, 0);
+    for (const Item& item : *items) ++starts[key(item) + 1];
+    for (int64_t i = 0; i < size; ++i) starts[i + 1] += starts[i];
+    for (const Item& item : *items) sorted[starts[key(item)]++] = item;
+    items->swap(sorted);
+  };
+  sort_by(map.width, [&map](const Item& item) { return item.cell % map.width; });
+  sort_by(map.height, [&map](const Item& item) { return item.cell / map.width; });
+}
+
+// One location in one map. `cell` is the first of the corners.
+struct Visit {
+  int64_t cell;
+  int64_t location;
+  Corners corners;
+};
+
+// The locations of one image in one map, by cell: neighbors in the order touch
+// the same cells while those are in cache.
+using Visits = std::vector<Visit>;
+
+Visits FindVisits(const MapGeometry& map, const float* locations, int64_t num_locations) {
+  Visits visits(num_locations);
+  for (int64_t l = 0; l < num_locations; ++l) {
+    const Corners corners = FindCorners(locations + 2 * l, map);
+    visits[l] = {corners.cells[0], l, corners};
+  }
+  SortByCell(map, &visits);
+  return visits;
+}
+
+// Calls find(i) for i in [0, total) in parallel; returns what it returned.
+template <typename Found, typename Find>
+std::vector<Found> FindAll(int64_t total, const ColumnsShape& shape,
+                           const ParallelFor& parallel_for, const Find& find) {
+  constexpr int64_t kNanosecondsPerLocation = 50;
+  std::vector<Found> found(total);
+  parallel_for(total, kNanosecondsPerLocation * (1 + shape.num_locations),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) found[i] = find(i);
+               });
+  return found;
+}
+
 // One location's share in one cell.
 struct Share {
   int64_t cell;
@@ -114,7 +164,6 @@ struct Share {
 // The shares in one image of one map: by cell, then by location.
 using Shares = std::vector<Share>;
 
-// Sorts by counting, first by column and then by row: linear in their number.
 Shares FindShares(const MapGeometry& map, const float* locations, int64_t num_locations) {
   Shares shares;
   shares.reserve(4 * num_locations);
@@ -124,16 +173,7 @@ Shares FindShares(const MapGeometry& map, const float* locations, int64_t num_lo
       shares.push_back({corners.cells[k], l, corners.weights[k]});
     }
   }
-  Shares sorted(shares.size());
-  const auto sort_by = [&shares, &sorted](int64_t size, const auto& key) {
-    std::vector<int64_t> starts(size + 1, 0);
-    for (const Share& share : shares) ++starts[key(share) + 1];
-    for (int64_t i = 0; i < size; ++i) starts[i + 1] += starts[i];
-    for (const Share& share : shares) sorted[starts[key(share)]++] = share;
-    shares.swap(sorted);
-  };
-  sort_by(map.width, [&map](const Share& share) { return share.cell % map.width; });
-  sort_by(map.height, [&map](const Share& share) { return share.cell / map.width; });
+  SortByCell(map, &shares);
   return shares;
 }
 
@@ -149,14 +189,8 @@ struct Piece {
 
 bool IsCoarse(const MapGeometry& map) { return map.height * map.width <= kCoarseCells; }
 
-// Returns how many channels of float32 sums for all cells stay in cache.
-int64_t ChannelStep(int64_t cells) {
-  const int64_t fitting = kCachedBytes / (cells * sizeof(float)) / kCacheLine * kCacheLine;
-  return std::max(kCacheLine, std::min(fitting, kMaxPieceChannels));
-}
-
 // Cuts fine maps by rows into pieces of about kUnitBytes of traffic, and coarse
-// ones by channels, so that the sums of a piece stay in cache.
+// ones by channels, so that the sums of a location's cells stay in cache.
 std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const ColumnsShape& shape,
                                  int64_t element_bytes, Scatter mode) {
   std::vector<Piece> pieces;
@@ -169,8 +203,7 @@ std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const Col
       const int64_t wanted = std::max<int64_t>(1, bytes / kUnitBytes);
       const bool by_channel = IsCoarse(map);
       const int64_t size = by_channel ? map.channels : map.height;
-      const int64_t step =
-          by_channel ? ChannelStep(cells) : CeilOfRatio(size, std::min(wanted, size));
+      const int64_t step = by_channel ? kPieceChannels : CeilOfRatio(size, std::min(wanted, size));
       for (int64_t first = 0; first < size; first += step) {
         const int64_t end = std::min(first + step, size);
         Piece piece = {static_cast<int64_t>(index), image, 0, cells, 0, map.channels};
@@ -186,6 +219,16 @@ std::vector<Piece> CutIntoPieces(const std::vector<MapGeometry>& maps, const Col
     }
   }
   return pieces;
+}
+
+// Of all gradient maps.
+int64_t TotalBytes(const std::vector<MapGeometry>& maps, const ColumnsShape& shape,
+                   int64_t element_bytes) {
+  int64_t bytes = 0;
+  for (const MapGeometry& map : maps) {
+    bytes += shape.batch * map.height * map.width * map.channels * element_bytes;
+  }
+  return bytes;
 }
 
 // Writes, or adds to, the elements of one cell the sum of its shares. `rows` is
@@ -216,15 +259,17 @@ void ScatterCell(const Share* shares, int64_t num_shares, const T* rows, int64_t
 
 // Sets cells [first, end) to zero.
 template <typename T>
-void ClearCells(const MapGeometry& map, int64_t first, int64_t end, T* gradient) {
-  std::memset(gradient + first * map.channels, 0, (end - first) * map.channels * sizeof(T));
+void ClearCells(const MapGeometry& map, int64_t first, int64_t end, bool streams, T* gradient) {
+  char* result = reinterpret_cast<char*>(gradient + first * map.channels);
+  const int64_t bytes = (end - first) * map.channels * sizeof(T);
+  streams ? StreamZeros(bytes, result) : void(std::memset(result, 0, bytes));
 }
 
 // Writes one piece of a fine map, every cell once. `rows` is the image's columns'
 // gradient.
 template <typename T>
 void ScatterPiece(const MapGeometry& map, const Piece& piece, const Shares& shares, const T* rows,
-                  int64_t row_stride, Scatter mode, T* gradient) {
+                  int64_t row_stride, Scatter mode, bool streams, T* gradient) {
   rows += map.first_channel;
   const auto by_cell = [](const Share& share, int64_t cell) { return share.cell < cell; };
   auto share = std::lower_bound(shares.begin(), shares.end(), piece.first_cell, by_cell);
@@ -233,35 +278,37 @@ void ScatterPiece(const MapGeometry& map, const Piece& piece, const Shares& shar
   while (share != last) {
     auto next = share + 1;
     while (next != last && next->cell == share->cell) ++next;
-    if (last - next > kAhead) PrefetchRow(rows + next[kAhead].location * row_stride, map.channels);
+    if (last - next > kAhead) {
+      PrefetchRow(rows + next[kAhead].location * row_stride, map.channels);
+      PrefetchRow(gradient + next[kAhead].cell * map.channels, map.channels);
+    }
     T* result = gradient + share->cell * map.channels;
-    if (mode == Scatter::kOverwrite) ClearCells(map, cleared, share->cell, gradient);
+    if (mode == Scatter::kOverwrite) ClearCells(map, cleared, share->cell, streams, gradient);
     ScatterCell(&*share, next - share, rows, row_stride, map.channels, mode, result);
     cleared = share->cell + 1;
     share = next;
   }
-  if (mode == Scatter::kOverwrite) ClearCells(map, cleared, piece.end_cell, gradient);
+  if (mode == Scatter::kOverwrite) ClearCells(map, cleared, piece.end_cell, streams, gradient);
 }
 
 // Writes one piece of a coarse map, where a cell has many shares: reads every
-// row once, in order, and spreads it over the sums of its cells.
+// row once, by cell, and spreads it over the sums of its cells.
 template <typename T>
-void ScatterCoarsePiece(const MapGeometry& map, const Piece& piece, const float* locations,
-                        int64_t num_locations, const T* rows, int64_t row_stride, Scatter mode,
-                        T* gradient) {
+void ScatterCoarsePiece(const MapGeometry& map, const Piece& piece, const Visits& visits,
+                        const T* rows, int64_t row_stride, Scatter mode, T* gradient) {
   const int64_t channels = piece.end_channel - piece.first_channel;
   std::vector<float> sums(piece.end_cell * channels, 0.0f);
   rows += map.first_channel + piece.first_channel;
-  for (int64_t l = 0; l < num_locations; ++l) {
-    if (l + 1 < num_locations) PrefetchRow(rows + (l + 1) * row_stride, channels);
-    const Corners corners = FindCorners(locations + 2 * l, map);
+  for (size_t i = 0; i < visits.size(); ++i) {
+    if (i + 1 < visits.size()) PrefetchRow(rows + visits[i + 1].location * row_stride, channels);
+    const Corners& corners = visits[i].corners;
     WeightedTargets targets = {};
     targets.count = corners.count;
     for (int k = 0; k < corners.count; ++k) {
       targets.rows[k] = sums.data() + corners.cells[k] * channels;
       targets.weights[k] = corners.weights[k];
     }
-    SpreadRow(rows + l * row_stride, channels, targets);
+    SpreadRow(rows + visits[i].location * row_stride, channels, targets);
   }
   gradient += piece.first_channel;
   for (int64_t cell = 0; cell < piece.end_cell; ++cell) {
@@ -276,35 +323,36 @@ template <typename T>
 void ScatterAll(const std::vector<MapGeometry>& maps, const float* locations,
                 const ColumnsShape& shape, const void* columns_gradient, Scatter mode,
                 const std::vector<void*>& gradients, const ParallelFor& parallel_for) {
-  const int64_t num_maps = maps.size();
-  std::vector<Shares> shares(shape.batch * num_maps);
-  constexpr int64_t kNanosecondsPerLocation = 50;
-  parallel_for(shape.batch * num_maps, kNanosecondsPerLocation * (1 + shape.num_locations),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   if (IsCoarse(maps[i % num_maps])) continue;
-                   const float* image = locations + 2 * (i / num_maps) * shape.num_locations;
-                   shares[i] = FindShares(maps[i % num_maps], image, shape.num_locations);
-                 }
-               });
+  const auto image_locations = [&](int64_t image) {
+    return locations + 2 * image * shape.num_locations;
+  };
+  const int64_t num_maps = maps.size(), total = shape.batch * num_maps;
+  const auto shares = FindAll<Shares>(total, shape, parallel_for, [&](int64_t i) {
+    if (IsCoarse(maps[i % num_maps])) return Shares();
+    return FindShares(maps[i % num_maps], image_locations(i / num_maps), shape.num_locations);
+  });
+  const auto visits = FindAll<Visits>(total, shape, parallel_for, [&](int64_t i) {
+    if (!IsCoarse(maps[i % num_maps])) return Visits();
+    return FindVisits(maps[i % num_maps], image_locations(i / num_maps), shape.num_locations);
+  });
   const std::vector<Piece> pieces = CutIntoPieces(maps, shape, sizeof(T), mode);
   const int64_t row_elements = shape.num_locations * shape.channels;
+  const bool streams = TotalBytes(maps, shape, sizeof(T)) > kStreamedBytes;
   parallel_for(pieces.size(), Cost(kUnitBytes), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Piece& piece = pieces[i];
       const MapGeometry& map = maps[piece.map];
+      const int64_t index = piece.image * num_maps + piece.map;
       const int64_t map_elements = map.height * map.width * map.channels;
       const T* rows = static_cast<const T*>(columns_gradient) + piece.image * row_elements;
       T* gradient = static_cast<T*>(gradients[piece.map]) + piece.image * map_elements;
       if (IsCoarse(map)) {
-        const float* image = locations + 2 * piece.image * shape.num_locations;
-        ScatterCoarsePiece(map, piece, image, shape.num_locations, rows, shape.channels, mode,
-                           gradient);
+        ScatterCoarsePiece(map, piece, visits[index], rows, shape.channels, mode, gradient);
       } else {
-        ScatterPiece(map, piece, shares[piece.image * num_maps + piece.map], rows, shape.channels,
-                     mode, gradient);
+        ScatterPiece(map, piece, shares[index], rows, shape.channels, mode, streams, gradient);
       }
     }
+    FinishStreaming();
   });
 }
 

@@ -116,6 +116,27 @@ def test_cells_of_weight_zero_are_not_read(native_ops):
 
 
 @pytest.mark.native
+def test_large_gradients_equal_those_made_in_parts(native_ops):
+    # 35 MB go past the caches, 17 MB do not; no cell begins on a cache line.
+    channels, part = 517, 258
+    random = np.random.default_rng(8)
+    maps = [np.zeros([1, 130, 131, channels], np.float32)]
+    columns_gradient = random.normal(size=[1, 90, channels]).astype(np.float32)
+    locations = _locations(1)
+    _, (whole,) = _differentiate(
+        maps, locations, [Tap("a", 1, 0.0, channels)], columns_gradient, "native"
+    )
+    for start, end in ((0, part), (part, channels)):
+        tap = Tap("a", 1, 0.0, end - start)
+        one = [maps[0][..., start:end]]
+        _, (piece,) = _differentiate(
+            one, locations, [tap], columns_gradient[..., start:end], "native"
+        )
+        np.testing.assert_array_equal(whole[..., start:end], piece)
+    assert np.count_nonzero(np.any(whole != 0, axis=-1)) > 90
+
+
+@pytest.mark.native
 @pytest.mark.parametrize(("batch", "count"), [(0, 4), (3, 0), (0, 0)])
 def test_empty_batches_and_location_lists(native_ops, batch, count):
     maps = [one[:batch] for one in _random_maps()]
