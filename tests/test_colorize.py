@@ -262,3 +262,18 @@ def test_mistake_in_a_wish_is_one_line(tiny_run, photos, tmp_path, capfd, status
     (line,) = capfd.readouterr().err.splitlines()
     assert all(word in line for word in words)
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_an_export_decodes_by_its_own_options_unless_told_otherwise(tiny_export, photos, tmp_path):
+    photo = str(next(iter(sorted(photos.iterdir()))))
+    pictures = {}
+    for name, flags in {
+        "own": [],
+        "same": ["--decoding_chroma=median"],
+        "other": ["--decoding_bias_strength=8", "--nodecoding_use_fading"],
+    }.items():
+        output = tmp_path / f"{name}.png"
+        assert colorize(f"--model={tiny_export}", *flags, f"--output={output}", photo) == 0
+        pictures[name] = np.asarray(Image.open(output), int)
+    np.testing.assert_array_equal(pictures["own"], pictures["same"])
+    assert np.abs(pictures["own"] - pictures["other"]).max() > 3

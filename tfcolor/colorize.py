@@ -21,8 +21,8 @@ With colors that are known at some points, from where they spread:
 Folders are searched recursively and mirrored under --output. Without --output
 each result lies beside its original as NAME_colorized.png; of several, they are
 numbered NAME_colorized_1.png and so on. The results are lossless and as large
-and as light as the originals. An export decodes plain colors by its own options;
---decoding_ flags hold for runs and wherever a flag above asks for more.
+and as light as the originals. An export decodes by its own options unless a
+--decoding_ flag is given.
 """
 
 from absl import flags

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.core.taps import Tap
 from tfcolor.inference.painting import Painter, SizeOptions
@@ -13,6 +14,7 @@ from tfcolor.inference.painting import Painter, SizeOptions
 class TintColorizer:
     """Tints every photograph by the same difference, as far as it fits."""
 
+    decoding = DecodingOptions()
     painter = Painter(HueChroma(), SizeOptions(), Tap("grid", 4, 1.5))
 
     def colorize(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -38,6 +38,7 @@ def test_any_array_is_taken_for_float32(saved):
 def test_geometry_travels_with_the_export(saved, tiny_colorizer):
     assert saved.painter.size == tiny_colorizer.painter.size
     assert saved.painter.grid == tiny_colorizer.painter.grid
+    assert saved.decoding == tiny_colorizer.decoding
     assert saved.painter.space.outputs == tiny_colorizer.painter.space.outputs
 
 

@@ -18,7 +18,7 @@ from tfcolor.inference.hint_field import HintOptions
 from tfcolor.inference.hints import Hints, read_hint_image, read_hints
 from tfcolor.inference.histogram_file import read_histograms, write_histograms
 from tfcolor.inference.histogram_transfer import require_histograms, target_histograms
-from tfcolor.inference.loading import GrayToColor
+from tfcolor.inference.loading import GrayToColor, SavedColorizer
 from tfcolor.inference.painting import Painter, SizeOptions
 from tfcolor.inference.photographs import collect_jobs
 from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
@@ -111,8 +111,11 @@ def run_coloring(flag_values: flags.FlagValues, inputs: Sequence[str]) -> None:
     targets, reference_rgb = _read_reference(transfer, colorizer.painter)
     if not is_coloring:
         return
+    if isinstance(colorizer, SavedColorizer) and decoding == DecodingOptions():
+        # An export has a decoding of its own, which holds unless the flags give another.
+        decodings = vary_decoding(colorizer.decoding, samples)
     wishes = Wishes(decodings, targets, transfer.transfer_weight, reference_rgb, hints, spreading)
-    is_plain = len(decodings) == 1 and targets is reference_rgb is hints is None
+    is_plain = decodings == (colorizer.decoding,) and targets is reference_rgb is hints is None
     color_files(colorizer, jobs, chosen.sheet, None if is_plain else wishes)
 
 

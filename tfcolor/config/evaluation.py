@@ -59,10 +59,10 @@ def run_evaluation(flag_values: flags.FlagValues) -> dict[str, Any]:
     decoding = read_options(DecodingOptions, "decoding_", flag_values)
     colorizer = _build_colorizer(chosen, decoding, flag_values)
     reports = Reports(table=chosen.output_csv, figures=chosen.figures)
-    own_decoding = chosen.model and is_saved_model(chosen.model)
-    return protocol(options, None if own_decoding else decoding).evaluate(
-        colorizer, reader, reports
-    )
+    # An export has a decoding of its own, which holds unless the flags give another.
+    is_export = bool(chosen.model) and is_saved_model(chosen.model)
+    uses_own = is_export and decoding == DecodingOptions()
+    return protocol(options, None if uses_own else decoding).evaluate(colorizer, reader, reports)
 
 
 def _build_colorizer(

@@ -58,8 +58,7 @@ class ColorizationProtocol:
     Args:
       options: which photographs, and how they are compared.
       decoding: from histograms to color; None leaves it to the colorizer, as
-        an export has its own (and takes the default after a transfer by energy,
-        which changes the histograms).
+        an export has its own.
     """
 
     name = "colorization"
@@ -198,7 +197,7 @@ class ColorizationProtocol:
             bias = energy_bias(predictions, targets, self._options.transfer_weight)
         elif self._decoding is None:
             return colorizer.colorize(gray)["rgb"]
-        decoding = self._decoding or DecodingOptions()
+        decoding = self._decoding or colorizer.decoding
         return painter.paint(gray, predictions, decoding, bias=bias)["rgb"]
 
 

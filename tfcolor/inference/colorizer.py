@@ -22,6 +22,7 @@ class Colorizer(tf.Module):
       size: limits of the network's input.
 
     Attributes:
+      decoding: as given.
       painter: turns what `histograms` gives into colors; knows the output
         space, the limits of the network's input and its grid.
     """
@@ -31,7 +32,7 @@ class Colorizer(tf.Module):
     ) -> None:
         super().__init__(name="colorizer")
         self.network = network
-        self._decoding = decoding
+        self.decoding = decoding
         is_centered = network.backbone.options.tap_alignment == "centered"
         grid = Tap("grid", GRID_STRIDE, (GRID_STRIDE - 1) / 2 if is_centered else 0.0)
         self.painter = Painter(space, size, grid)
@@ -47,7 +48,7 @@ class Colorizer(tf.Module):
           `rgb` float32 [B, H, W, 3] in [0, 1], whose mean over the channels is
           `gray`; `uncertainty` float32 [B, H, W] in [0, 1].
         """
-        return self.painter.paint(gray, self.histograms(self.painter.shrink(gray)), self._decoding)
+        return self.painter.paint(gray, self.histograms(self.painter.shrink(gray)), self.decoding)
 
     @tf.function(input_signature=[GRAY], autograph=False)
     def histograms(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs import OUTPUT_SPACES
 from tfcolor.core.errors import UserError
 from tfcolor.core.taps import Tap
@@ -20,9 +21,11 @@ class GrayToColor(Protocol):
 
     Attributes:
       painter: turns what `histograms` gives into colors.
+      decoding: how `colorize` goes from histograms to color.
     """
 
     painter: Painter
+    decoding: DecodingOptions
 
     def colorize(self, gray: Any) -> dict[str, tf.Tensor]:
         """Colors float32 [B, H, W, 1] in [0, 1]; see `Colorizer.colorize`."""
@@ -57,8 +60,9 @@ class SavedColorizer:
             space = OUTPUT_SPACES[metadata["output_space"]](metadata["num_bins"])
             grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
             self.painter = Painter(space, SizeOptions(**metadata["size"]), grid)
+            self.decoding = DecodingOptions(**metadata["decoding"])
         except (KeyError, TypeError) as error:
-            reason = f"its {METADATA_FILE} does not give output space, size and grid"
+            reason = f"its {METADATA_FILE} does not give output space, size, grid and decoding"
             raise UserError(f"{folder} is not an export of tfcolor: {reason}") from error
 
     def colorize(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:

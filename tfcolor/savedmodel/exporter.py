@@ -115,6 +115,7 @@ def _painting(colorizer: Colorizer) -> dict[str, Any]:
     return {
         "output_space": painter.space.name,
         "num_bins": painter.space.num_bins,
+        "decoding": dataclasses.asdict(colorizer.decoding),
         "size": dataclasses.asdict(painter.size),
         "grid": {"stride": painter.grid.stride, "offset": list(painter.grid.offset)},
     }
