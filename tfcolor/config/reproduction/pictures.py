@@ -32,22 +32,25 @@ def make_pictures(
     for row in rows:
         if not row.config:
             continue
+        folder = place.output / "colorized" / row.name
+        missing = [path for path in photographs if not (folder / f"{path.stem}.png").exists()]
+        # One process for all, unless the flags depend on the photograph.
+        is_common = not any("{photo}" in flag for flag in row.colorize)
+        for paths in [missing] if is_common and missing else [[path] for path in missing]:
+            _color(row, paths, folder, seed, place)
         for path, pictures in zip(photographs, sheet, strict=True):
-            colored = place.output / "colorized" / row.name / f"{path.stem}.png"
-            if not colored.exists():
-                _color(row, path, colored, seed, place)
-            pictures[row.title] = _thumbnail(_read(colored))
+            pictures[row.title] = _thumbnail(_read(folder / f"{path.stem}.png"))
     for pictures, truth in zip(sheet, truths, strict=True):
         pictures["truth"] = truth
     with atomic_path(place.output / "pictures.png") as temporary:
         Image.fromarray(build_sheet(sheet)).save(temporary, format="PNG")
 
 
-def _color(row: Row, path: Path, colored: Path, seed: int, place: Place) -> None:
-    """Colors one photograph by the run of one row."""
+def _color(row: Row, paths: Sequence[Path], folder: Path, seed: int, place: Place) -> None:
+    """Colors photographs by the run of one row."""
     command = ["colorize", f"--model={run_of(row, seed, place)}", "--checkpoint=last"]
-    command += [flag.format(photo=path) for flag in row.colorize]
-    command += [f"--output={colored}", str(path)]
+    command += [flag.format(photo=paths[0]) for flag in row.colorize]
+    command += [f"--output={folder}", *map(str, paths)]
     run_command(command, place.output / "logs" / f"{row.name}_colorize.log")
 
 
