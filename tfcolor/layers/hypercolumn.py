@@ -140,15 +140,17 @@ class HypercolumnProjection(tf.keras.layers.Layer):
         for tap, members in _group_by_geometry(self.tap_names, taps, grid):
             maps = [features[self.tap_names[index]] for index in members]
             kernel = tf.concat([kernels[index] for index in members], axis=0)
+            # One after the other, or the intermediate maps of all are alive at once.
             if tap is not None:
-                joined = self._project(tf.concat(maps, axis=-1), kernel)
-                total = total + resize_features(joined, tap, grid, size)
+                with tf.control_dependencies([total]):
+                    joined = self._project(tf.concat(maps, axis=-1), kernel)
+                    total = total + resize_features(joined, tap, grid, size)
                 continue
-            sampled = [
-                resize_features(single, taps[self.tap_names[index]], grid, size)
-                for index, single in zip(members, maps, strict=True)
-            ]
-            total = total + self._project(tf.concat(sampled, axis=-1), kernel)
+            sampled: list[tf.Tensor] = [total]
+            for index, single in zip(members, maps, strict=True):
+                with tf.control_dependencies(sampled[-1:]):
+                    sampled.append(resize_features(single, taps[self.tap_names[index]], grid, size))
+            total = total + self._project(tf.concat(sampled[1:], axis=-1), kernel)
         return total
 
     def _sampled_first(
