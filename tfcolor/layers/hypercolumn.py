@@ -136,7 +136,7 @@ class HypercolumnProjection(tf.keras.layers.Layer):
           `sparse` at the grid's centers.
         """
         kernels = tf.split(self._cast(self.kernel), self.tap_channels)
-        total = self._cast(self.bias)
+        total = tf.convert_to_tensor(self._cast(self.bias))
         for tap, members in _group_by_geometry(self.tap_names, taps, grid):
             maps = [features[self.tap_names[index]] for index in members]
             kernel = tf.concat([kernels[index] for index in members], axis=0)
