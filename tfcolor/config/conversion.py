@@ -124,7 +124,10 @@ def convert_weights(options: ConvertOptions) -> None:
         if target.is_dir():
             target.rmdir()
         shutil.move(made, target)
-    say(f"run directory {target}; color with it: tfcolor colorize --model={target} PHOTOGRAPH")
+    if result["untouched"]:
+        say(f"run directory {target}; train on: tfcolor train --initial_weights={target} ...")
+    else:
+        say(f"run directory {target}; color with it: tfcolor colorize --model={target} PHOTOGRAPH")
 
 
 def _train_flags(options: ConvertOptions) -> flags.FlagValues:

@@ -6,7 +6,13 @@ from tfcolor.config.reproduction.tables import VARIANTS_TABLE
 
 def _figures(psnr, command="tfcolor evaluate"):
     return [
-        {"psnr_db": value, "rmse_alphabeta": 0.3, "command": command, "seconds": 10.0}
+        {
+            "psnr_db": value,
+            "rmse_alphabeta": 0.3,
+            "command": command,
+            "training": "tfcolor train",
+            "seconds": 10.0,
+        }
         for value in psnr
     ]
 
@@ -39,5 +45,5 @@ def test_page_shows_both_numbers_and_the_commands():
     (line,) = [line for line in page.splitlines() if line.startswith("| + chromatic fading")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["+ chromatic fading", "0.299", "0.300 ± 0.000", "24.45", "24.25 ± 0.35"]
-    assert "- + chromatic fading: `tfcolor evaluate`" in page
+    assert "- + chromatic fading: `tfcolor train`, then `tfcolor evaluate`" in page
     assert "![Colored photographs" in page

@@ -23,7 +23,7 @@ def measured(monkeypatch):
         calls.append((row.name, seed, place.subset))
         return {"psnr_db": 20.0 + seed, "command": "tfcolor evaluate", "seconds": 1.0}
 
-    monkeypatch.setattr(reproduction, "train_row", lambda *arguments: None)
+    monkeypatch.setattr(reproduction, "train_row", lambda *arguments: "tfcolor train")
     monkeypatch.setattr(reproduction, "evaluate_row", evaluate)
     monkeypatch.setattr(reproduction, "make_pictures", lambda *arguments: None)
     return calls

@@ -32,7 +32,7 @@ def test_every_trained_row_is_a_flagfile(table):
 def test_flags_of_evaluate_are_known(table):
     for row in table.rows:
         flag_values = define_flags(EVALUATE)
-        flag_values(["evaluate", *table.subset, *row.evaluate])
+        assert flag_values(["evaluate", *table.subset, *row.evaluate]) == ["evaluate"]
 
 
 def test_quoted_rows_have_numbers_and_nothing_to_run(table):

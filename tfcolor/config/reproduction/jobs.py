@@ -56,7 +56,7 @@ def run_of(row: Row, seed: int, place: Place) -> Path:
     return place.output / "runs" / f"{Path(row.config).stem}_seed{seed}"
 
 
-def train_row(row: Row, seed: int, place: Place) -> list[str]:
+def train_row(row: Row, seed: int, place: Place) -> str:
     """Trains a row, or goes on with its training; does nothing if it is done.
 
     Args:
@@ -65,7 +65,7 @@ def train_row(row: Row, seed: int, place: Place) -> list[str]:
       place: where to read and write.
 
     Returns:
-      The command.
+      The command, as one types it.
 
     Raises:
       UserError: if the training fails; the message shows its last lines.
@@ -80,7 +80,7 @@ def train_row(row: Row, seed: int, place: Place) -> list[str]:
     # A command that is not the one that made the run is for `train` to refuse.
     if not is_done or log.read_text().splitlines()[0] != format_command(command):
         run_command(command, log)
-    return command
+    return format_command(command)
 
 
 def evaluate_row(row: Row, seed: int, place: Place) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from tfcolor.config.reproduction.tables import Metric, Row, Table
 
 Figures = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Figures of `evaluate` for every seed, by name of row."""
+"""Figures of `evaluate` for every seed, by name of row, with the `training` command."""
 
 
 def make_records(number: str, table: Table, figures: Figures, scale: str) -> list[dict[str, Any]]:
@@ -78,7 +78,9 @@ def format_report(
     lines += ["## Commands", ""]
     for row in table.rows:
         for one in figures.get(row.name, ())[:1]:
-            lines.append(f"- {row.title}: `{one['command']}`")
+            commands = [one["training"], one["command"]]
+            shown = ", then ".join(f"`{command}`" for command in commands if command)
+            lines.append(f"- {row.title}: {shown}")
     return "\n".join(lines) + "\n"
 
 

@@ -73,9 +73,8 @@ def run_reproduction(options: ReproduceOptions) -> Path:
     figures: dict[str, list[dict]] = {}
     with ProgressReport(f"table {options.table}", len(jobs), "measurements") as progress:
         for row, seed in jobs:
-            if row.config:
-                train_row(row, seed, place)
-            one = evaluate_row(row, seed, place)
+            training = train_row(row, seed, place) if row.config else None
+            one = {**evaluate_row(row, seed, place), "training": training}
             figures.setdefault(row.name, []).append(one)
             _write_report(options, table, figures, place)
             note = f"{row.title}, seed {seed}: {one['psnr_db']:.2f} dB"
