@@ -18,6 +18,9 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tfcolor/__init__.py").rea
 INSTALL = [
     "tensorflow==2.15.*",
     "absl-py",
+    "grpcio",
+    "grpcio-health-checking",
+    "grpcio-reflection",
     "h5py",
     "importlib-resources",
     "keras-cv==0.8.2",
@@ -25,16 +28,33 @@ INSTALL = [
     "numpy<2",
     "opencv-python-headless",
     "pillow",
+    "prometheus-client",
+    "python-multipart",
     "rich",
     "scikit-image",
     "scikit-learn",
     "scipy",
+    "starlette",
     "tensorboard==2.15.*",
     "tensorflow-addons==0.23.0",
     "tensorflow-datasets==4.9.10",
     "tensorflow-metadata<1.17",
+    "tensorflow-serving-api==2.15.1",
+    "uvicorn",
 ]
-TEST = ["clang-format", "mypy", "pytest", "pytest-timeout", "pytest-xdist", "ruff"]
+TEST = [
+    "clang-format",
+    "httpx",
+    "mypy",
+    "onnxruntime",
+    "ovmsclient==2023.1",
+    "playwright",
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "ruff",
+    "tf2onnx",
+]
 
 
 class BuildNativeOp(build_ext):
@@ -66,7 +86,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    packages=find_packages(include=["tfcolor", "tfcolor.*"]),
+    packages=[*find_packages(include=["tfcolor", "tfcolor.*"]), "tfcolor_client"],
+    package_dir={"tfcolor_client": "serving/tfcolor_client"},
     ext_modules=[Extension("tfcolor.ops._sparse_hypercolumn", sources=[], optional=True)],
     cmdclass={"build_ext": BuildNativeOp},
     install_requires=INSTALL,

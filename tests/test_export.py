@@ -6,7 +6,7 @@ import pytest
 
 from tfcolor.config.command import execute
 from tfcolor.export import COMMAND
-from tfcolor.savedmodel.signatures import colorizer_signatures
+from tfcolor_client.signatures import colorizer_signatures
 
 
 def export(*arguments: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "tfcolor"
+PACKAGES = ROOT / "tfcolor", ROOT / "serving/tfcolor_client"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -40,17 +40,19 @@ def make_source(text: str, path: str = "tfcolor/color/planted.py") -> Source:
     return Source(path, text, ast.parse(text))
 
 
-def read_sources(folder: Path = PACKAGE) -> list[Source]:
-    """Returns every Python file below a folder of the repository."""
+def read_sources(*folders: Path) -> list[Source]:
+    """Returns every Python file below folders of the repository, our packages by default."""
     return [
         make_source(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
+        for folder in folders or PACKAGES
         for path in sorted(folder.rglob("*.py"))
     ]
 
 
 def module_name(source: Source) -> str:
     """Returns the dotted name under which a source is imported."""
-    return source.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    path = source.path.removeprefix("serving/")
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:

@@ -36,6 +36,12 @@ def package_of(module: str) -> str:
 
 def layering_complaints(source: Source) -> list[str]:
     """Returns what a file imports that its rank does not allow."""
+    if source.path.startswith("serving/"):
+        return [
+            source.at(node, f"the client imports {name}; it must run without tfcolor")
+            for node, name in imports(source)
+            if name.split(".")[0] in ("tfcolor", "tensorflow", "tensorflow_serving")
+        ]
     if source.path == "tfcolor/__init__.py":
         return [source.at(node, "imports nothing; move this down") for node, _ in imports(source)]
     folder = source.path.split("/")[1]
@@ -80,6 +86,8 @@ def test_every_import_goes_down():
         ("tfcolor/planted.py", "from tfcolor.train import main"),
         ("tfcolor/unheard/planted.py", "import os"),
         ("tfcolor/__init__.py", "import os"),
+        ("serving/tfcolor_client/planted.py", "from tfcolor.core import errors"),
+        ("serving/tfcolor_client/planted.py", "import tensorflow as tf"),
     ],
 )
 def test_rule_catches_an_upward_import(path, line):

@@ -7,7 +7,8 @@ from source_tree import ROOT, read_sources, report
 
 def namesake(path: str) -> str:
     """Returns the test file of a module."""
-    folder, _, name = path.removeprefix("tfcolor/").rpartition("/")
+    path = path.removeprefix("tfcolor/").replace("serving/tfcolor_client/", "serving/")
+    folder, _, name = path.rpartition("/")
     name = "main.py" if name == "__main__.py" else name
     return "/".join(filter(None, ["tests", folder, f"test_{name}"]))
 

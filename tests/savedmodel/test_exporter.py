@@ -10,7 +10,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfcolor.color.lightness import quantize_rgb
 from tfcolor.core.errors import UserError
 from tfcolor.savedmodel.exporter import export_colorizer
-from tfcolor.savedmodel.signatures import colorizer_signatures
+from tfcolor_client.signatures import colorizer_signatures
 
 SIGNATURES = colorizer_signatures(("hue", "chroma"))
 

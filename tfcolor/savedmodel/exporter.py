@@ -16,7 +16,7 @@ from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import METADATA_FILE
-from tfcolor.savedmodel.signatures import Signature, colorizer_signatures
+from tfcolor_client.signatures import Signature, colorizer_signatures
 
 PNG_COMPRESSION = 1
 

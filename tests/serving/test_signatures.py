@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tfcolor.savedmodel.signatures import colorizer_signatures
+from tfcolor_client.signatures import colorizer_signatures
 
 SIGNATURES = colorizer_signatures(("hue", "chroma"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_every_tensor_has_a_batch_axis_and_a_type_of_tensorflow(name):
 def test_clients_need_neither_tensorflow_nor_numpy():
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['numpy'] = None\n"
-        "from tfcolor.savedmodel.signatures import colorizer_signatures\n"
+        "from tfcolor_client.signatures import colorizer_signatures\n"
         "print(colorizer_signatures(['ab'])['colorize'].inputs['gray'].shape)"
     )
     command = [sys.executable, "-c", code]
