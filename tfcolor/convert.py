@@ -4,12 +4,13 @@ Examples:
   tfcolor convert --zoo
   tfcolor convert --zoo_download=autocolorize --zoo_dir=weights
   tfcolor convert --source=weights/autocolorize.caffemodel.h5 --run_dir=runs/published
-  tfcolor convert --source=vgg16.h5 --network=vgg16_gray --allow_partial
+  tfcolor convert --source=vgg16.h5 --network=vgg16_gray
       --rebalance_images=photos --run_dir=runs/vgg16_gray
 
 Every tensor of the file is compared with the network before anything is
 written; one that is missing, unexpected or of another shape is an error that
-names it. Weights without a colorization head need --allow_partial and training.
+names it. A network that was published without a colorization head, and says so
+when it is converted, needs training before it colors.
 """
 
 import sys

@@ -174,7 +174,7 @@ def _fill(network: Network, options: ConvertOptions, format_name: str) -> dict[s
         "untouched": untouched,
     }
     if options.rebalance_images:
-        is_trained = not set(untouched) & set(published.head.values())
+        is_trained = bool(published.head) and not set(untouched) & set(published.head.values())
         factors = rebalance(backbone, _views(options), head if is_trained else None)
         say(f"re-balanced; {backbone.last_tap} was multiplied by {factors[backbone.last_tap]:.4g}")
         result["rebalanced"] = factors

@@ -36,8 +36,8 @@ class PublishedNetwork:
     Args:
       backbone: its name in `BACKBONES`.
       options: of that backbone, where they differ from the defaults.
-      head: what the file calls the hidden, hue and chroma layers. Without a
-        published head these are our own names, which no file has.
+      head: what the file calls the hidden, hue and chroma layers; empty where
+        no head was published, which then keeps its initial weights.
       color_input: for weights of a color network; None for gray input.
       ignored: patterns of tensors that the file has and we do not need.
     """
@@ -53,7 +53,7 @@ class PublishedNetwork:
 # autocolorize.prototxt, and the train_vgg16.prototxt of the proxy networks.
 RELEASED_HEAD = {"hidden": "h_fc1", "hue": "prediction_h", "chroma": "prediction_c"}
 PROXY_HEAD = {"hidden": "colorize_fc1", "hue": "prediction_h4", "chroma": "prediction_c4"}
-NO_HEAD = {"hidden": "hidden", "hue": "hue", "chroma": "chroma"}
+NO_HEAD: dict[str, str] = {}
 
 # The colorizer's fixed bilinear upsampling is kept among its weights.
 UPSAMPLING = ("*_full_reshaped/0",)
@@ -163,7 +163,8 @@ def load_tensors(
 
     Returns:
       (comparison, untouched): how the file fits, and the file's names of those
-      layers that keep their initial weights.
+      layers that keep their initial weights (ours for a head that was never
+      published).
 
     Raises:
       UserError: naming the tensors, if the file does not fit and
@@ -181,7 +182,7 @@ def load_tensors(
         comparison.check_complete(source)
     _check_finite({name: tensors[name] for name in comparison.matched}, source)
     values: list[tuple[tf.Variable, np.ndarray]] = []
-    untouched = []
+    untouched = [] if head is None or network.head else list(_layers(head))
     for place, need in zip(places, needs, strict=True):
         if all(name in comparison.matched for name in need):
             kernel, bias = _converted(place, tensors, backbone.input_mean, layout)
@@ -206,10 +207,14 @@ def _places(
         file_name = names.get(name, name)
         yield _Place(file_name, layer.kernel, layer.bias, shape, collapses, color_input)
         color_input = None
-    layers = {} if head is None else {"hidden": head.hidden, **head.histograms}
-    for name, layer in layers.items():
+    for name, layer in _layers(head).items() if head is not None and network.head else ():
         shape = (1, 1, *layer.kernel.shape)
         yield _Place(network.head.get(name, name), layer.kernel, layer.bias, shape, True)
+
+
+def _layers(head: HistogramHead) -> dict[str, tf.keras.layers.Layer]:
+    """Returns the layers of a head by their usual names."""
+    return {"hidden": head.hidden, **head.histograms}
 
 
 def _check_finite(tensors: Tensors, source: str) -> None:
