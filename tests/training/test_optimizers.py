@@ -73,6 +73,28 @@ def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier):
     assert clip_norm == 0 or min(norms) < clip_norm < max(norms)
 
 
+def test_adam_agrees_with_numpy():
+    options = OptimizationOptions(optimizer="adam", momentum=0.8, weight_decay=0.1)
+    update = _update(options)
+    random_numbers = np.random.default_rng(1)
+    values = [variable.numpy().astype(np.float64) for variable in update.variables]
+    first, second = ([np.zeros_like(value) for value in values] for _ in range(2))
+    for step, rate in enumerate([0.1, 0.02, 0.05], 1):
+        gradients = [random_numbers.normal(0, 0.3, value.shape) for value in values]
+        update.set_rate(rate)
+        _apply(update, gradients)
+        for index, gradient in enumerate(gradients):
+            # The last two are biases: no decay; their multiplier of 2 divides out.
+            gradient = gradient + 0.1 * values[index] if index < 2 else 2.0 * gradient
+            first[index] = 0.8 * first[index] + 0.2 * gradient
+            second[index] = 0.999 * second[index] + 0.001 * gradient**2
+            # The form at the end of the paper's section 2, where the guard is not corrected.
+            corrected = rate * np.sqrt(1 - 0.999**step) / (1 - 0.8**step)
+            values[index] -= corrected * first[index] / (np.sqrt(second[index]) + 1e-7)
+    for variable, value in zip(update.variables, values, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)  # float32
+
+
 def test_kernels_come_first_and_every_variable_is_updated_once():
     update = _update(OptimizationOptions())
     assert [len(variable.shape) for variable in update.variables] == [2, 2, 1, 1]

@@ -9,16 +9,19 @@ from tfcolor.training.options import OptimizationOptions
 
 
 class Update:
-    """Applies averaged gradients to a network by momentum gradient descent.
+    """Applies averaged gradients to a network.
 
-    Weight decay is added to the gradient of kernels, and the gradient of
-    biases is multiplied, which for this optimizer is the same as a rate of
-    their own.
+    Weight decay is added to the gradient of kernels. The gradient of biases is
+    multiplied, which for momentum gradient descent is a rate of their own; Adam
+    divides it out again.
 
     Args:
       network: the model; its trainable variables must be kernels and biases.
-      options: momentum, decay and multipliers.
+      options: the optimizer, decay and multipliers.
       use_loss_scaling: for float16, whose small gradients would vanish.
+
+    References:
+      Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class Update:
         self.variables = [*kernels, *biases]
         self._num_kernels = len(kernels)
         self._options = options
-        optimizer = tf.keras.optimizers.SGD(options.learning_rate, momentum=options.momentum)
+        optimizer = _build_optimizer(options)
         if use_loss_scaling:
             optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(self.variables)
@@ -73,3 +76,10 @@ class Update:
             for gradient, variable in zip(gradients[:count], self.variables[:count], strict=True)
         ]
         return kernels + [gradient * multiplier for gradient in gradients[count:]]
+
+
+def _build_optimizer(options: OptimizationOptions) -> tf.keras.optimizers.Optimizer:
+    """Returns the optimizer that the options name."""
+    if options.optimizer == "adam":
+        return tf.keras.optimizers.Adam(options.learning_rate, beta_1=options.momentum)
+    return tf.keras.optimizers.SGD(options.learning_rate, momentum=options.momentum)

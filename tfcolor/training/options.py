@@ -27,12 +27,21 @@ class TrainingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizationOptions:
-    """Stochastic gradient descent with momentum, and its learning rate."""
+    """Stochastic gradient descent, and its learning rate."""
 
+    optimizer: str = option(
+        "momentum",
+        "momentum as published; adam learns small networks from scratch in fewer steps",
+        choices=("momentum", "adam"),
+    )
     learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
     momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
-    weight_decay: float = option(5e-4, "c in c * sum(w^2) / 2; biases have none", minimum=0)
-    bias_rate_multiplier: float = option(2.0, "learning rate of biases, relative", minimum=0)
+    weight_decay: float = option(
+        5e-4, "c in the loss term c * sum(w^2) / 2; biases have none", minimum=0
+    )
+    bias_rate_multiplier: float = option(
+        2.0, "learning rate of biases, relative; adam has one rate for all", minimum=0
+    )
     clip_norm: float = option(0.0, "largest global gradient norm; 0 clips nothing", minimum=0)
     warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
     schedule: str = option(
