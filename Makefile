@@ -82,13 +82,13 @@ lint: .venv/.installed-test  ## Check format, style and types.
 	$(VENV) -m ruff format --check .
 	$(VENV) -m ruff check .
 	$(VENV) -m mypy
-	@find custom_ops -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
+	@find custom_ops tests -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
 	  xargs -0 -r .venv/bin/clang-format --dry-run --Werror
 
 format: .venv/.installed-test  ## Rewrite the sources in the house format.
 	$(VENV) -m ruff format .
 	$(VENV) -m ruff check --fix .
-	@find custom_ops -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
+	@find custom_ops tests -type f -regex '.*\.\(cc\|cu\|h\)' -print0 | \
 	  xargs -0 -r .venv/bin/clang-format -i
 
 clean:  ## Remove everything made here, .venv and quickstart included.

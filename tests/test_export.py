@@ -1,8 +1,10 @@
+import io
 import json
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfcolor.config.command import execute
 from tfcolor.export import COMMAND
@@ -25,7 +27,7 @@ def test_version_is_whole_and_says_where_it_comes_from(tiny_run, tiny_export):
 
     assert [path.name for path in tiny_export.iterdir()] == ["1"]
     model = tf.saved_model.load(str(tiny_export / "1"))
-    assert set(colorizer_signatures(("hue", "chroma"))) <= set(model.signatures)
+    assert set(colorizer_signatures([], [])) == set(model.signatures)
     metadata = json.loads((tiny_export / "1/assets/metadata.json").read_text())
     assert metadata["run"] == str(tiny_run)
     assert metadata["backbone"] == "alexnet"
@@ -39,7 +41,8 @@ def test_served_photograph_keeps_size_and_lightness(tiny_export, photos):
     model = tf.saved_model.load(str(tiny_export / "1"))
     answers = model.signatures["serving_default"](image_bytes=tf.constant(encoded))["image_bytes"]
     for source, answer in zip(encoded, answers.numpy(), strict=True):
-        before, after = (tf.io.decode_image(image).numpy() for image in (source, answer))
+        # TensorFlow's default transform for JPEG differs by some steps from Pillow's.
+        before, after = (np.asarray(Image.open(io.BytesIO(image))) for image in (source, answer))
         assert after.shape == before.shape
         difference = after.mean(axis=-1) - before.mean(axis=-1)
         assert np.abs(difference).max() <= 0.5

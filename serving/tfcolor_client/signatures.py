@@ -47,6 +47,13 @@ FEATURES = TensorDeclaration("float32", (None, None, None, None))
 def colorizer_signatures(outputs: Sequence[str], taps: Sequence[str]) -> Mapping[str, Signature]:
     """Returns every signature of an exported colorizer, by its public name.
 
+    `serving_default` and `sample` take JPEG, PNG (8 or 16 bits, with or without
+    alpha), BMP and GIF files (the first frame). EXIF orientation is not applied.
+    An empty string in the answer stands for a photograph that was not colored:
+    it cannot be decoded, it has more pixels than the export accepts
+    (`max_pixels` of its metadata), or its temperature is negative or no number.
+    The others of the batch are not affected.
+
     Args:
       outputs: what its network predicts: ("hue", "chroma"), ("a", "b") or
         ("ab",).

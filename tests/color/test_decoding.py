@@ -202,3 +202,19 @@ def test_defaults_are_the_published_ones():
 def test_unknown_options_are_refused(wrong, message):
     with pytest.raises(UsageError, match=message):
         DecodingOptions(**wrong)
+
+
+def test_one_temperature_per_image_gives_what_each_gives_alone():
+    probs = np.random.default_rng(4).dirichlet(np.ones(5), (3, 2, 4)).astype(np.float32)
+    temperatures = [1.0, 0.3, 2.0]
+    for bias in (0.0, np.linspace(-1, 1, 5)):
+        together = decoding.reshape_posterior(probs, bias, tf.constant(temperatures))
+        for row, temperature in enumerate(temperatures):
+            alone = decoding.reshape_posterior(probs[row : row + 1], bias, temperature)
+            np.testing.assert_array_equal(together[row : row + 1], alone)
+
+
+@pytest.mark.parametrize("temperature", [1e-30, 1e-44, tf.constant([1e-30])])
+def test_posterior_of_almost_no_temperature_is_the_mode(temperature):
+    probs = np.float32([[0.2, 0.5, 0.3]])
+    np.testing.assert_array_equal(decoding.reshape_posterior(probs, 0.0, temperature), [[0, 1, 0]])

@@ -111,3 +111,31 @@ def test_histograms_are_interpolated_between_the_centers_of_the_grid():
         expected = np.interp(np.arange(11), [1.5, 5.5, 9.5], probs[0, :, 0, place])
         for column in range(7):
             np.testing.assert_allclose(enlarged[0, :, column, place], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", OUTPUT_SPACES)
+def test_a_temperature_per_image_overrides_that_of_the_options(name):
+    space = OUTPUT_SPACES[name]()
+    gray = np.full((3, 12, 16, 1), 0.5, np.float32)
+    predictions = _predictions(space, (3, 3, 4))
+    painter = _painter(space=space)
+    options = DecodingOptions(temperature=0.5)
+    temperatures = tf.constant([0.0, 0.5, 2.0])
+    mixed = painter.paint(gray, predictions, options, temperatures=temperatures)["rgb"].numpy()
+    own = painter.paint(gray, predictions, options)["rgb"].numpy()
+    flat = painter.paint(gray, predictions, DecodingOptions(temperature=2.0))["rgb"].numpy()
+    np.testing.assert_array_equal(mixed[:2], own[:2])
+    np.testing.assert_array_equal(mixed[2], flat[2])
+
+
+def test_a_known_size_that_needs_no_change_is_not_resized():
+    painter = _painter(8, 24)
+    shrink = tf.function(painter.shrink)
+    for size, is_resized in (((12, 20), False), ((12, 48), True)):
+        traced = shrink.get_concrete_function(tf.TensorSpec([1, *size, 1]))
+        resizes = [
+            node for node in traced.graph.get_operations() if node.type == "ScaleAndTranslate"
+        ]
+        assert bool(resizes) == is_resized
+        gray = np.random.default_rng(0).uniform(0, 1, (1, *size, 1)).astype(np.float32)
+        np.testing.assert_allclose(traced(tf.constant(gray)), painter.shrink(gray), atol=1e-6)

@@ -88,3 +88,15 @@ def test_a_large_kernel_is_one_product_with_the_same_result(padding):
     if padding == "VALID":
         reference = _reference(images.numpy(), layer.kernel.numpy(), np.zeros(5), groups=1)
         np.testing.assert_allclose(found[0], reference, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_large_kernel_may_be_a_convolution_again(groups):
+    layer = Convolution(6, 7, groups=groups, kernel_initializer="random_normal")
+    images = np.random.default_rng(2).normal(size=[1, 9, 8, 4]).astype(np.float32)
+    layer.build(images.shape)
+    layer.uses_product = False
+    traced = tf.function(layer).get_concrete_function(tf.TensorSpec(images.shape))
+    assert {"ExtractImagePatches"}.isdisjoint(op.type for op in traced.graph.get_operations())
+    expected = _reference(images, layer.kernel.numpy(), layer.bias.numpy(), groups)
+    np.testing.assert_allclose(layer(images, padding="VALID"), expected, rtol=1e-4, atol=1e-5)

@@ -130,7 +130,7 @@ class Window:
     def output_size(self, size: Scalar) -> Scalar:
         """Returns the number of positions on `size` cells (int or int tensor)."""
         if self.padding == "SAME":
-            return -(-size // self.stride)
+            return (size + self.stride - 1) // self.stride  # ONNX truncates a negative quotient
         padding = 0 if self.padding == "VALID" else 2 * int(self.padding)
         return (size + padding - self.kernel) // self.stride + 1
 

@@ -167,7 +167,8 @@ class HistogramHead(tf.keras.Model):
             raise ValueError(f"alignment={alignment!r}; expected one of {', '.join(ALIGNMENTS)}")
         offset = (grid_stride - 1) / 2 if alignment == "centered" else 0.0
         grid = Tap("grid", grid_stride, offset)
-        height, width = (-(-size // grid_stride) for size in image_size)
+        # Rounded up. Not by negation: ONNX rounds quotients toward zero.
+        height, width = ((size + grid_stride - 1) // grid_stride for size in image_size)
         return tf.nn.relu(self.hidden.dense(features, taps, grid, (height, width))), grid
 
     def logits(self, hidden: tf.Tensor) -> dict[str, tf.Tensor]:

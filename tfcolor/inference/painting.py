@@ -10,7 +10,7 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.lightness import fit_gamut
 from tfcolor.color.outputs.base import OutputSpace
 from tfcolor.core.options import option
-from tfcolor.core.taps import PIXELS, Scalar, Tap
+from tfcolor.core.taps import PIXELS, Scalar, Tap, map_size
 from tfcolor.ops.dense_sampling import resize_features
 
 
@@ -58,8 +58,8 @@ class Painter:
         Returns:
           float32 [B, h, w, C] in [0, 1]; see `network_size`.
         """
-        size = network_size(tf.shape(images)[1:3], self.size)
-        return tf.clip_by_value(tf.image.resize(images, size, antialias=True), 0.0, 1.0)
+        size = network_size(tf.stack(map_size(images)), self.size)
+        return tf.clip_by_value(_resize(images, size), 0.0, 1.0)
 
     def enlarge(
         self, predictions: Mapping[str, tf.Tensor], size: tuple[Scalar, Scalar]
@@ -85,6 +85,7 @@ class Painter:
         decoding: DecodingOptions,
         *,
         seeds: tf.Tensor | None = None,
+        temperatures: tf.Tensor | None = None,
         bias: Mapping[str, np.ndarray] | None = None,
     ) -> dict[str, tf.Tensor]:
         """Colors a batch of photographs of one size.
@@ -94,22 +95,24 @@ class Painter:
           predictions: float32 [B, h, w, K] by name, of `shrink(gray)`.
           decoding: from histograms to color.
           seeds: int32 [B], where colors are drawn; None takes `decoding.seed`.
+          temperatures: float32 [B], 0 for that of `decoding`; None takes this
+            for all.
           bias: float [K] by name, added to the log-probabilities.
 
         Returns:
           `rgb` float32 [B, H, W, 3] in [0, 1], whose mean over the channels is
           `gray`; `uncertainty` float32 [B, H, W] in [0, 1].
         """
-        size = tf.shape(gray)[1:3]
+        size = tf.stack(map_size(gray))
         seen = tf.unstack(network_size(size, self.size), num=2)
-        posteriors = self.space.posteriors(predictions, decoding, bias)
+        posteriors = self.space.posteriors(predictions, decoding, bias, temperatures)
         if not self.space.decodes_on_grid:
             posteriors = self.enlarge(posteriors, (seen[0], seen[1]))
         coordinates, uncertainty = self.space.decode(posteriors, decoding, seeds)
         maps = tf.concat([coordinates, uncertainty[..., None]], axis=-1)
         if self.space.decodes_on_grid:
             maps = self.enlarge({"maps": maps}, (seen[0], seen[1]))["maps"]
-        maps = tf.image.resize(maps, size, antialias=True)
+        maps = _resize(maps, size)
         rgb = fit_gamut(gray, self.space.to_difference(maps[..., :-1], gray))
         return {"rgb": rgb, "uncertainty": tf.clip_by_value(maps[..., -1], 0.0, 1.0)}
 
@@ -131,7 +134,20 @@ def network_size(size: tf.Tensor, options: SizeOptions) -> tf.Tensor:
       >>> network_size(tf.constant([512, 1024]), SizeOptions()).numpy().tolist()
       [250, 500]
     """
+    known = tf.get_static_value(size)
+    if known is not None and not tf.executing_eagerly():
+        with tf.init_scope():  # a constant, so that resizing to the same size is left out
+            known = network_size(tf.constant(known), options).numpy()
+        return tf.constant(known)
     sides = tf.cast(size, tf.float32)
     scale = tf.maximum(1.0, options.min_side / tf.reduce_min(sides))
     scale = tf.minimum(scale, options.max_side / tf.reduce_max(sides))
     return tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
+
+
+def _resize(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Resizes [B, H, W, C] to int32 [2]; leaves it as it is where that is its size."""
+    known = tf.get_static_value(size)
+    if known is not None and list(known) == tf.TensorShape(images.shape)[1:3].as_list():
+        return images  # which resizing gives too, by an op that TensorFlow Lite lacks
+    return tf.image.resize(images, size, antialias=True)

@@ -22,6 +22,10 @@ class Convolution(tf.keras.layers.Conv2D):
       groups: groups of channels; the kernel is [k, k, in / groups, filters].
       kernel_initializer: how the kernel starts; the bias starts at zero.
       name: name of the layer.
+
+    Attributes:
+      uses_product: whether a large kernel is applied as one matrix product. Its
+        ops are unknown to TensorFlow Lite, and only training gains by it.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Convolution(tf.keras.layers.Conv2D):
             kernel_initializer=kernel_initializer,
             name=name,
         )
+        self.uses_product = kernel_size >= MIN_PRODUCT_KERNEL and strides == 1
 
     def convolution_op(
         self, inputs: tf.Tensor, kernel: tf.Tensor, padding: str = "SAME"
@@ -56,7 +61,7 @@ class Convolution(tf.keras.layers.Conv2D):
         Returns:
           float [B, h, w, filters].
         """
-        if self.kernel_size[0] >= MIN_PRODUCT_KERNEL and self.strides == (1, 1):
+        if self.uses_product:
             return _convolve_by_product(inputs, kernel, padding)
         if self.groups == 1:
             return tf.nn.conv2d(inputs, kernel, self.strides, padding)

@@ -134,6 +134,7 @@ class OutputSpace(abc.ABC):
         predictions: Mapping[str, tf.Tensor],
         options: DecodingOptions,
         bias: Mapping[str, np.ndarray] | None = None,
+        temperatures: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns the histograms with biases added and sharpened.
 
@@ -141,11 +142,15 @@ class OutputSpace(abc.ABC):
           predictions: float32 [..., K] by name, as the network gave them.
           options: strength and angle of a bias towards a color, temperature.
           bias: float [K] by name, added to the log-probabilities besides.
+          temperatures: float32 [B], one per image, 0 for that of `options`;
+            None takes this for all.
 
         Returns:
           float32 [..., K] by name; values of a regression are left as they are.
         """
         temperature = options.temperature or self.temperature
+        if temperatures is not None:
+            temperature = tf.where(temperatures > 0, temperatures, temperature)
         turned = self.rotated_bias(options.bias_angle, options.bias_strength)
         results = dict(predictions)
         for name in self.histograms:
