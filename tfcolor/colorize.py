@@ -18,11 +18,15 @@ With colors that are known at some points, from where they spread:
   tfcolor colorize --model=runs/a a.jpg --hints=hints.json
   tfcolor colorize --model=runs/a a.jpg --hint_image=a_strokes.png
 
+At a model server (TensorFlow Serving, or tfcolor's own), which runs the network:
+  tfcolor colorize --model=grpc://localhost:8500/tfcolor grandmother.jpg
+
 Folders are searched recursively and mirrored under --output. Without --output
 each result lies beside its original as NAME_colorized.png; of several, they are
 numbered NAME_colorized_1.png and so on. The results are lossless and as large
-and as light as the originals. An export decodes by its own options unless a
---decoding_ flag is given.
+and as light as the originals. An export, also at a server, decodes by its own
+options unless a --decoding_ flag is given. TFCOLOR_TOKEN and TFCOLOR_CA_FILE in the
+environment hold the token and the certificates for a server.
 """
 
 from absl import flags

@@ -20,7 +20,7 @@ from tfcolor.inference.hints import (
     hinted_histograms,
     read_hint_image,
     read_hints,
-    require_features,
+    require_spreading,
 )
 from tfcolor.inference.loading import SavedColorizer
 from tfcolor.inference.painting import Painter, SizeOptions
@@ -210,18 +210,18 @@ def test_images_without_hints_are_user_errors(tmp_path, channels, message):
         read_hint_image(tmp_path / "a.png")
 
 
-def test_hints_need_a_network_with_histograms(colorizer_export):
-    with pytest.raises(UserError, match="which a SavedModel does not give: name the run's folder"):
-        require_features(SavedColorizer(colorizer_export))
+def test_hints_need_histograms():
+    require_spreading(OUTPUT_SPACES["lab_joint"]())
     with pytest.raises(UserError, match="predicts lab_values, which has none"):
-        require_features(Scene(OUTPUT_SPACES["lab_values"]()))
+        require_spreading(OUTPUT_SPACES["lab_values"]())
 
 
-def test_a_network_takes_hints(tiny_colorizer):
-    gray = np.random.default_rng(0).uniform(0.2, 0.8, (1, 33, 47, 1)).astype(np.float32)
-    small = tiny_colorizer.painter.shrink(gray)
-    plain = tiny_colorizer.histograms(small)
-    hinted = hinted_histograms(tiny_colorizer, tf.constant(gray), _hints([(20, 30)]), HintOptions())
+@pytest.mark.parametrize("is_export", [False, True])
+def test_networks_and_exports_take_hints(is_export, tiny_colorizer, colorizer_export):
+    colorizer = SavedColorizer(colorizer_export) if is_export else tiny_colorizer
+    gray = tf.random.stateless_uniform([1, 33, 47, 1], [0, 1], 0.2, 0.8)
+    plain = colorizer.histograms(colorizer.painter.shrink(gray))
+    hinted = hinted_histograms(colorizer, gray, _hints([(20, 30)]), HintOptions())
     assert {name: value.shape for name, value in hinted.items()} == {
         name: value.shape for name, value in plain.items()
     }

@@ -125,6 +125,6 @@ def test_what_a_colorizer_cannot_do_is_said(colorizer_export):
         Wishes(two).check(Dreamer("lab_values"))
     with pytest.raises(UsageError, match="no histograms to move"):
         Wishes(targets={}).check(Dreamer("lab_values"))
-    with pytest.raises(UserError, match="SavedModel"):
-        Wishes(hints=hints).check(SavedColorizer(colorizer_export))
-    Wishes(two, targets={}).check(SavedColorizer(colorizer_export))
+    with pytest.raises(UserError, match="hints need histograms"):
+        Wishes(hints=hints).check(Dreamer("lab_values"))
+    Wishes(two, targets={}, hints=hints).check(SavedColorizer(colorizer_export))

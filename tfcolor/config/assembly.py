@@ -16,11 +16,13 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import GrayToColor, SavedColorizer, is_saved_model
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.inference.remote import RemoteColorizer
 from tfcolor.models.network import Network
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
 from tfcolor.training.checkpoints import checkpoint_folder, restore_newest
+from tfcolor_client.address import is_address
 
 CHECKPOINTS = ("best", "last")
 
@@ -61,12 +63,16 @@ def build_network(experiment: Experiment, task: Task) -> Network:
     return Network(backbone, head, convolutional=task.convolutional)
 
 
-def load_network(run_dir: str | Path, checkpoint: str = "best") -> tuple[Network, dict[str, Any]]:
+def load_network(
+    run_dir: str | Path, checkpoint: str = "best", policy: str | None = None
+) -> tuple[Network, dict[str, Any]]:
     """Restores the network of a run.
 
     Args:
       run_dir: the run's folder.
       checkpoint: "best" (by held-out loss) or "last".
+      policy: Keras's name of the precision to compute in; None for that of the
+        training.
 
     Returns:
       The network, and where it comes from: run, task, backbone and step.
@@ -75,7 +81,7 @@ def load_network(run_dir: str | Path, checkpoint: str = "best") -> tuple[Network
       UserError: if the folder is not a run or has no whole checkpoint.
     """
     experiment = load_experiment(run_dir)
-    tf.keras.mixed_precision.set_global_policy(experiment.training.precision)
+    tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
     folder = checkpoint_folder(Path(run_dir), checkpoint)
     step = restore_newest(tf.train.Checkpoint(network=network), folder)
@@ -96,7 +102,8 @@ def load_colorizer(
     """Returns the colorizer that `--model` names.
 
     Args:
-      model: a run's folder, or a SavedModel (or the folder of its versions).
+      model: a run's folder, a SavedModel (or the folder of its versions), or
+        the address of a model server ("grpc://host:8500/name").
       checkpoint: for a run, "best" or "last".
       decoding: for a run; an export has its own.
       size: for a run; an export has its own.
@@ -106,10 +113,14 @@ def load_colorizer(
 
     Raises:
       UsageError: if `model` is empty.
-      UserError: if there is neither at this path.
+      UserError: if there is neither at this path, or no such server.
     """
     if not model:
-        raise UsageError("--model is not given: name a run's folder or a SavedModel")
+        raise UsageError(
+            "--model is not given: name a run's folder, a SavedModel or a server's address"
+        )
+    if is_address(model):
+        return RemoteColorizer(model)
     if not Path(model).exists():
         raise UserError(f"--model={model}: there is no such folder")
     if is_saved_model(model):
@@ -118,7 +129,11 @@ def load_colorizer(
 
 
 def load_run_colorizer(
-    run_dir: str, checkpoint: str, decoding: DecodingOptions, size: SizeOptions
+    run_dir: str,
+    checkpoint: str,
+    decoding: DecodingOptions,
+    size: SizeOptions,
+    policy: str | None = None,
 ) -> tuple[Colorizer, dict[str, Any]]:
     """Returns the colorizer that a run trained.
 
@@ -127,6 +142,7 @@ def load_run_colorizer(
       checkpoint: "best" or "last".
       decoding: from histograms to color.
       size: limits of the network's input.
+      policy: precision to compute in; see `load_network`.
 
     Returns:
       The colorizer, and where it comes from; see `load_network`.
@@ -137,5 +153,5 @@ def load_run_colorizer(
     task = load_experiment(run_dir).task
     if not isinstance(task, ColorizationOptions):
         raise UserError(f"{run_dir} is not a run of the task colorization: it cannot color")
-    network, origin = load_network(run_dir, checkpoint)
+    network, origin = load_network(run_dir, checkpoint, policy)
     return Colorizer(network, build_output_space(task), decoding, size), origin

@@ -21,6 +21,7 @@ from tfcolor.inference.histogram_transfer import require_histograms, target_hist
 from tfcolor.inference.loading import GrayToColor, SavedColorizer
 from tfcolor.inference.painting import Painter, SizeOptions
 from tfcolor.inference.photographs import collect_jobs
+from tfcolor.inference.remote import RemoteColorizer
 from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
 
 
@@ -28,7 +29,11 @@ from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
 class ColorizeOptions:
     """With what to color, and where the results go."""
 
-    model: str = option("", "a run's folder or a SavedModel")
+    model: str = option(
+        "",
+        "a run's folder, a SavedModel, or a model server as grpc://HOST:8500/NAME or"
+        " http://HOST:8501/v1/models/NAME (grpcs:// and https:// for TLS)",
+    )
     checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
     output: str = option("", "folder for the results, or a file name for one photograph")
     sheet: str = option("", "PNG file for a sheet of input, output and uncertainty")
@@ -111,7 +116,7 @@ def run_coloring(flag_values: flags.FlagValues, inputs: Sequence[str]) -> None:
     targets, reference_rgb = _read_reference(transfer, colorizer.painter)
     if not is_coloring:
         return
-    if isinstance(colorizer, SavedColorizer) and decoding == DecodingOptions():
+    if isinstance(colorizer, SavedColorizer | RemoteColorizer) and decoding == DecodingOptions():
         # An export has a decoding of its own, which holds unless the flags give another.
         decodings = vary_decoding(colorizer.decoding, samples)
     wishes = Wishes(decodings, targets, transfer.transfer_weight, reference_rgb, hints, spreading)

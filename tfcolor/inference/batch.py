@@ -19,6 +19,7 @@ from tfcolor.inference.photographs import (
     write_photograph,
     write_uncertainty,
 )
+from tfcolor.inference.remote import RefusedError, ServerError
 from tfcolor.inference.sheet import CELL, build_sheet, colored_row
 from tfcolor.inference.variations import Wishes, color_variations
 
@@ -45,6 +46,8 @@ def color_files(
       UserError: at once, if the results cannot be written or the colorizer
         cannot do what is asked for; after all others are done, if some could
         not be colored. Each of these is reported when it fails.
+      ServerError: at once, if the colorizer's server is gone. What is finished
+        stays.
     """
     if wishes is not None:
         wishes.check(colorizer)
@@ -55,6 +58,9 @@ def color_files(
     for job in track(jobs, "coloring", len(jobs), "photographs"):
         try:
             row = _color_file(colorizer, job, wishes)
+        except ServerError as error:
+            say(f"stopped at {job.source}")
+            raise ServerError(f"{error}; results that are written stay") from error
         except (UserError, OSError) as error:
             say(f"skipped {error}")
             num_failed += 1
@@ -87,6 +93,8 @@ def _color_file(colorizer: GrayToColor, job: Job, wishes: Wishes | None) -> Row:
             row |= {title: _thumbnail(picture) for title, picture in pictures.items()}
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"{job.source}: too large for the memory of this machine") from error
+    except RefusedError as error:
+        raise UserError(f"{job.source}: {error}") from error
     return row | {"uncertainty": row.pop("uncertainty")}
 
 

@@ -19,7 +19,6 @@ from tfcolor.color.transfer import apply_bias
 from tfcolor.core.errors import UserError
 from tfcolor.core.taps import Tap
 from tfcolor.data.images import read_photograph
-from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.hint_field import HintOptions, pinned_bias, spread
 from tfcolor.inference.loading import GrayToColor
 
@@ -121,44 +120,34 @@ def read_hint_image(path: str | os.PathLike[str]) -> Hints:
     return Hints(str(path), np.argwhere(is_hint), image.rgb[is_hint], (height, width))
 
 
-def require_features(colorizer: GrayToColor) -> Colorizer:
-    """Returns a colorizer if hints can spread over what it predicts.
+def require_spreading(space: OutputSpace) -> None:
+    """Raises UserError unless hints can spread over what a network predicts.
 
     Args:
-      colorizer: a network; a SavedModel does not give its features.
-
-    Returns:
-      The colorizer.
+      space: what it predicts.
 
     Raises:
-      UserError: if it is a SavedModel or predicts no histograms.
+      UserError: if it has no histograms.
     """
-    space = colorizer.painter.space
-    if not isinstance(colorizer, Colorizer):
-        raise UserError(
-            "color hints need the network's features, which a SavedModel does not give:"
-            " name the run's folder with --model"
-        )
     if not space.histograms:
         raise UserError(
             f"color hints need histograms, and the network predicts {space.name}, which has none"
         )
-    return colorizer
 
 
 def hinted_histograms(
-    colorizer: Colorizer, gray: tf.Tensor, hints: Hints, options: HintOptions
+    colorizer: GrayToColor, gray: tf.Tensor, hints: Hints, options: HintOptions
 ) -> dict[str, tf.Tensor]:
     """Predicts the histograms of a photograph and lets hints spread over them.
 
     Args:
-      colorizer: a network.
+      colorizer: a network, an export or a server.
       gray: float32 [1, H, W, 1], lightness in [0, 1].
       hints: pixels of this photograph.
       options: how far they spread.
 
     Returns:
-      float32 [1, h, w, K] by name: what `Colorizer.histograms` gives, but of the
+      float32 [1, h, w, K] by name: what its `histograms` gives, but of the
       hints' colors at the hints.
     """
     painter = colorizer.painter

@@ -1,6 +1,7 @@
 """Colorizers behind one face: a network in this process, or a SavedModel."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,9 @@ class GrayToColor(Protocol):
     def histograms(self, gray: Any) -> dict[str, tf.Tensor]:
         """Predicts float32 [B, h, w, K] maps; see `Colorizer.histograms`."""
 
+    def describe(self, gray: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Predicts these and features [B, h, w, D]; see `Colorizer.describe`."""
+
 
 class SavedColorizer:
     """A colorizer that was exported as a SavedModel.
@@ -55,15 +59,7 @@ class SavedColorizer:
         if missing:
             known = ", ".join(self._model.signatures) or "none"
             raise UserError(f"{folder} lacks the signatures {sorted(missing)}; it has {known}")
-        metadata = read_metadata(folder)
-        try:
-            space = OUTPUT_SPACES[metadata["output_space"]](metadata["num_bins"])
-            grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
-            self.painter = Painter(space, SizeOptions(**metadata["size"]), grid)
-            self.decoding = DecodingOptions(**metadata["decoding"])
-        except (KeyError, TypeError) as error:
-            reason = f"its {METADATA_FILE} does not give output space, size, grid and decoding"
-            raise UserError(f"{folder} is not an export of tfcolor: {reason}") from error
+        self.painter, self.decoding = read_painting(read_metadata(folder), str(folder))
 
     def colorize(self, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
         """Colors a batch of photographs of one size.
@@ -88,9 +84,37 @@ class SavedColorizer:
         """
         return self._call("histograms", gray)
 
+    def describe(self, gray: np.ndarray | tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Predicts histograms, and features that `predictions_as_features` makes.
+
+        Args:
+          gray: float32 [B, H, W, 1], lightness in [0, 1].
+
+        Returns:
+          (predictions, features): what `histograms` gives, and float32
+          [B, h, w, D].
+        """
+        predictions = self.histograms(gray)
+        return predictions, predictions_as_features(predictions)
+
     def _call(self, signature: str, gray: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
         """Runs a signature on float32 [B, H, W, 1]."""
         return self._model.signatures[signature](gray=tf.convert_to_tensor(gray, tf.float32))
+
+
+def predictions_as_features(predictions: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns what stands in for the hidden layer where only histograms are known.
+
+    Cells look alike if the network predicts alike: the square roots of histograms
+    have the distance of Hellinger.
+
+    Args:
+      predictions: float32 [B, h, w, K] by name, not negative.
+
+    Returns:
+      float32 [B, h, w, D], D the sum of the K.
+    """
+    return tf.sqrt(tf.concat(list(predictions.values()), axis=-1))
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -110,6 +134,29 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} is not an export of tfcolor: cannot read {path}") from error
+
+
+def read_painting(metadata: Mapping[str, Any], name: str) -> tuple[Painter, DecodingOptions]:
+    """Returns how an export's histograms become colors.
+
+    Args:
+      metadata: as the export tells it.
+      name: what messages call the export.
+
+    Returns:
+      The painter, and the export's own decoding.
+
+    Raises:
+      UserError: if something is missing: not an export of tfcolor.
+    """
+    try:
+        space = OUTPUT_SPACES[metadata["output_space"]](metadata["num_bins"])
+        grid = Tap("grid", metadata["grid"]["stride"], tuple(metadata["grid"]["offset"]))
+        painter = Painter(space, SizeOptions(**metadata["size"]), grid)
+        return painter, DecodingOptions(**metadata["decoding"])
+    except (KeyError, TypeError) as error:
+        reason = f"its {METADATA_FILE} does not give output space, size, grid and decoding"
+        raise UserError(f"{name} is not an export of tfcolor: {reason}") from error
 
 
 def is_saved_model(path: str | Path) -> bool:

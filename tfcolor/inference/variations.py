@@ -11,7 +11,7 @@ from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options, option
 from tfcolor.data.images import Photograph
 from tfcolor.inference.hint_field import HintOptions
-from tfcolor.inference.hints import Hints, hinted_histograms, require_features
+from tfcolor.inference.hints import Hints, hinted_histograms, require_spreading
 from tfcolor.inference.histogram_transfer import energy_bias, match_reference, require_histograms
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.photographs import ColoredPhotograph, assemble, gray_batch
@@ -64,11 +64,11 @@ class Wishes:
           colorizer: a network or a SavedModel.
 
         Raises:
-          UserError: if it lacks the features for hints.
+          UserError: if it lacks the histograms for hints.
           UsageError: if it lacks the histograms for the rest.
         """
         if self.hints is not None:
-            require_features(colorizer)
+            require_spreading(colorizer.painter.space)
         if self.targets is not None:
             require_histograms(colorizer.painter.space)
         if len(self.decodings) > 1 and not colorizer.painter.space.histograms:
@@ -141,8 +141,8 @@ def color_variations(
     else:
         height, width = photograph.pixels.shape[:2]
         wishes.hints.check(photograph.name, (height, width))
-        network = require_features(colorizer)
-        predictions = hinted_histograms(network, gray, wishes.hints, wishes.hint_options)
+        require_spreading(painter.space)
+        predictions = hinted_histograms(colorizer, gray, wishes.hints, wishes.hint_options)
     bias = None
     if wishes.targets is not None:
         bias = energy_bias(predictions, wishes.targets, wishes.target_weight)
