@@ -23,6 +23,7 @@ RANKS = {
     "evaluation": 7,
     "analysis": 7,
     "server": 7,
+    "web": 7,
     "config": 8,
     "mains": 9,
 }
