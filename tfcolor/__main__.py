@@ -13,6 +13,8 @@ COMMANDS = {
     "evaluate": ("tfcolor.evaluate", "measure a trained network by a protocol"),
     "colorize": ("tfcolor.colorize", "color photographs, one or many"),
     "export": ("tfcolor.export", "turn a run into a SavedModel for TF-Serving"),
+    "studio": ("tfcolor.studio", "color photographs on a page in the browser"),
+    "serve": ("tfcolor.serve", "answer requests for SavedModels as TF-Serving does"),
     "convert": ("tfcolor.convert", "turn published Caffe or Keras weights into a run"),
     "reproduce": ("tfcolor.reproduce", "make a table of the dissertation with one command"),
 }
