@@ -2,11 +2,18 @@ import io
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from tfcolor.server.images import check_images, count_pixels
+from tfcolor.server.images import accept_images, count_pixels
 from tfcolor.server.status import RequestError
+
+
+def accept(items, max_pixels):
+    array = np.empty(len(items), object)
+    array[:] = items
+    return list(accept_images("x", array, max_pixels))
 
 
 def encoded(kind, size=(30, 20), **options):
@@ -40,11 +47,11 @@ def huge_gif():
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
 def test_pixels_are_counted_from_the_header(kind):
     assert count_pixels(encoded(kind), kind) == 600
-    check_images("x", [encoded(kind)], 600)
+    assert accept([encoded(kind)], 600) == [encoded(kind)]
     with pytest.raises(
-        RequestError, match=f'input "x", item 1: a {kind} of 600 pixels; at most 599'
+        RequestError, match=f'input "x", item 0: a {kind} of 600 pixels; at most 599'
     ):
-        check_images("x", [b"text", encoded(kind)], 599)
+        accept([encoded(kind)], 599)
 
 
 def test_frames_count_too():
@@ -56,7 +63,7 @@ def test_frames_count_too():
 @pytest.mark.parametrize("image", [huge_png(), huge_png(46341, 46341), huge_jpeg(), huge_gif()])
 def test_bombs_are_refused_unopened(image):
     with pytest.raises(RequestError, match="pixels"):
-        check_images("x", [image], 2**26)
+        accept([image], 2**26)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +72,16 @@ def test_bombs_are_refused_unopened(image):
 )
 def test_damaged_headers_are_refused(image):
     with pytest.raises(RequestError, match="header is damaged"):
-        check_images("x", [image], 2**26)
+        accept([image], 2**26)
 
 
 @pytest.mark.parametrize("item", [b"", b"BMW", b"hello", encoded("BMP"), "text", 3])
 def test_everything_else_is_the_models_business(item):
-    check_images("x", [item], 1)
+    assert accept([item], 1) == [item]
+
+
+def test_others_of_the_request_are_kept():
+    good = encoded("PNG")
+    items = [good, huge_png(), b"text", encoded("JPEG")[:30]]
+    assert accept(items, 600) == [good, b"", b"text", b""]
+    assert items[1] == huge_png()

@@ -82,6 +82,12 @@ def test_client(server, photograph, expected, scheme):
         assert client.colorize_bytes([photograph, photograph]) == [expected, expected]
 
 
+def test_a_broken_photograph_leaves_its_neighbors_alone(server, photograph, expected):
+    with Client(f"grpc://{server.grpc_address}/{MODEL}") as client:
+        answers = client.colorize_bytes([photograph, photograph[:20], b"text", photograph])
+    assert answers == [expected, b"", b"", expected]
+
+
 def test_node(server, photograph, expected, run_node_example, tmp_path):
     (tmp_path / "a.png").write_bytes(photograph)
     done = run_node_example(f"grpc://{server.grpc_address}", MODEL, tmp_path / "a.png")

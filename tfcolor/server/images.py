@@ -1,8 +1,8 @@
 """Sizes of encoded images, read from their headers before anything is decoded."""
 
 import io
-from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image
 
 from tfcolor.server.status import invalid
@@ -14,32 +14,49 @@ MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF"}
 UNCOUNTED = 2**62
 
 
-def check_images(name: str, items: Iterable[object], max_pixels: int) -> None:
-    """Refuses images whose decoding would take too much memory.
+def accept_images(name: str, items: np.ndarray, max_pixels: int) -> np.ndarray:
+    """Takes out images whose decoding would take too much memory.
 
-    A kilobyte of PNG can declare 2**31 pixels per side. Strings that are no
-    images pass.
+    A kilobyte of PNG can declare 2**31 pixels per side. An image that is refused
+    becomes an empty string, which our exports answer by an empty string, so that
+    the others of its request are colored. Strings that are no images pass.
 
     Args:
       name: the input's name, for messages.
-      items: bytes, encoded images among them.
+      items: object [...] of bytes, encoded images among them.
       max_pixels: the most that an image may have, over all frames.
 
+    Returns:
+      object [...], `items` itself if none is refused.
+
     Raises:
-      RequestError: if an image is larger, or its header cannot be read.
+      RequestError: if nothing is left, because images are larger or their
+        headers cannot be read.
     """
-    for index, item in enumerate(items):
-        kind = _kind(item)
-        if kind is None or not isinstance(item, bytes):
-            continue
-        pixels = count_pixels(item, kind)
-        if pixels is None:
-            raise invalid(f'input "{name}", item {index}: a {kind} whose header is damaged')
-        if pixels > max_pixels:
-            raise invalid(
-                f'input "{name}", item {index}: a {kind} of {pixels} pixels;'
-                f" at most {max_pixels} are accepted"
-            )
+    reasons = [_refusal(item, max_pixels) for item in items.flat]
+    refused = [index for index, reason in enumerate(reasons) if reason]
+    if not refused:
+        return items
+    if len(refused) == items.size:
+        index = refused[0]
+        raise invalid(f'input "{name}", item {index}: {reasons[index]}')
+    accepted = items.copy()
+    for index in refused:
+        accepted.flat[index] = b""
+    return accepted
+
+
+def _refusal(item: object, max_pixels: int) -> str:
+    """Returns why a string is not passed to a model; empty if it is."""
+    kind = _kind(item)
+    if kind is None or not isinstance(item, bytes):
+        return ""
+    pixels = count_pixels(item, kind)
+    if pixels is None:
+        return f"a {kind} whose header is damaged"
+    if pixels > max_pixels:
+        return f"a {kind} of {pixels} pixels; at most {max_pixels} are accepted"
+    return ""
 
 
 def count_pixels(encoded: bytes, kind: str) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from tfcolor.server.catalog import ModelCatalog
-from tfcolor.server.images import check_images
+from tfcolor.server.images import accept_images
 from tfcolor.server.limits import Admission
 from tfcolor.server.reporting import RequestRecord
 from tfcolor.server.scheduler import Scheduler
@@ -102,7 +102,7 @@ class PredictionEngine:
             inputs = call.read_inputs(signature)
             for name, array in inputs.items():
                 if array.dtype == object:
-                    check_images(name, array.ravel(), self._max_pixels)
+                    inputs[name] = accept_images(name, array, self._max_pixels)
             if time.monotonic() >= deadline:
                 raise deadline_exceeded()
             task = Task(signature, inputs, deadline)
