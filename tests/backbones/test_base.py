@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
+from tfcolor.backbones.chain import ChainBackbone
+from tfcolor.backbones.resnet import ResNetOptions
 from tfcolor.core.taps import Tap
 from tfcolor.ops.dense_sampling import resize_features
 from tfcolor.ops.sparse_hypercolumn import sample_features
@@ -13,12 +15,23 @@ WIDTH = 1 / 32
 SIZE = (75, 41)
 SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
 
-every_backbone = pytest.mark.parametrize("name", BACKBONES)
+# Residual networks differ by their numbers of blocks, which `_options` replaces.
+every_backbone = pytest.mark.parametrize(
+    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101"})
+)
+every_chain = pytest.mark.parametrize(
+    "name", [name for name, kind in BACKBONES.items() if issubclass(kind, ChainBackbone)]
+)
 
 
-def _build(name, input_channels=1, **options):
-    backbone = BACKBONES[name]
-    return backbone(backbone.Options(width_multiplier=WIDTH, **options), input_channels, 5)
+def _options(name, width=WIDTH, **options):
+    kind = BACKBONES[name].Options
+    shallow = {"stage_blocks": (1, 2, 2, 1)} if issubclass(kind, ResNetOptions) else {}
+    return kind(width_multiplier=width, **shallow, **options)
+
+
+def _build(name, input_channels=1, seed=5, **options):
+    return BACKBONES[name](_options(name, **options), input_channels, seed)
 
 
 def _images(size=SIZE, channels=1, batch=2):
@@ -40,7 +53,7 @@ def test_maps_have_the_declared_geometry(name, size, input_channels):
         assert tap.name == key
 
 
-@every_backbone
+@every_chain
 def test_input_tap_is_the_mean_subtracted_image(name):
     backbone, images = _build(name, 3), _images(channels=3)
     first = next(iter(backbone.taps(*SIZE)))
@@ -61,7 +74,7 @@ def test_input_means_must_be_as_many_as_channels():
         _build("vgg16", 3, input_mean=(0.1, 0.2))
 
 
-@every_backbone
+@every_chain
 def test_canonical_mode_collapses_to_vectors_with_the_same_variables(name):
     backbone = _build(name)
     num_variables = len(backbone.variables)
@@ -147,7 +160,7 @@ def test_centered_taps_lie_at_the_center_of_what_they_see(name):
         layer.kernel.assign(tf.ones_like(layer.kernel) / layer.kernel.shape.num_elements())
     size = (203, 230)
     images = tf.ones([1, *size, 1])
-    for key in ("conv1", "conv1_2", "conv2", "conv2_1", "conv3_3"):
+    for key in ("conv1", "conv1_2", "conv2", "conv2_1", "conv3_3", "res2a"):
         if key not in backbone.tap_channels:
             continue
         with tf.GradientTape() as tape:
@@ -167,9 +180,7 @@ def test_centered_taps_lie_at_the_center_of_what_they_see(name):
 
 @every_backbone
 def test_initial_weights_and_masks_depend_on_the_seed_only(name):
-    class_ = BACKBONES[name]
-    options = class_.Options(width_multiplier=WIDTH)
-    first, again, other = (class_(options, 1, seed) for seed in (5, 5, 6))
+    first, again, other = (_build(name, seed=seed) for seed in (5, 5, 6))
     images = _images()
     for one, two in zip(first.trainable_variables, again.trainable_variables, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -178,7 +189,7 @@ def test_initial_weights_and_masks_depend_on_the_seed_only(name):
     assert np.abs(outputs[0] - outputs[2]).max() > 0
 
 
-@every_backbone
+@every_chain
 def test_dropout_follows_the_example(name):
     backbone = _build(name, use_batch_norm=False)
     images = _images()
@@ -203,11 +214,10 @@ def test_maps_of_mixed_precision_have_the_compute_dtype(name):
 
 @every_backbone
 def test_width_of_every_layer_is_a_multiple_of_four(name):
-    class_ = BACKBONES[name]
     for width in (0.001, 0.13, 1.5):
         with tf.Graph().as_default():
-            channels = class_(class_.Options(width_multiplier=width), 1, 0).tap_channels
-        assert all(count % 4 == 0 and count >= 4 for count in list(channels.values())[1:])
+            layers = _build(name, width=width).convolutions.values()
+        assert all(layer.filters % 4 == 0 and layer.filters >= 4 for layer in layers)
 
 
 def test_undeclared_channels_are_an_error():
@@ -221,10 +231,9 @@ def test_images_without_channels_are_an_error():
         _build("vgg16", input_channels=0)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@every_backbone
 def test_network_continues_with_what_the_visitor_returns(name):
-    class_ = BACKBONES[name]
-    backbone = class_(class_.Options(width_multiplier=1 / 32), 1, 5)
+    backbone = _build(name)
     visited = []
 
     def visit(tap, activation):

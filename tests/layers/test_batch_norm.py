@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
+from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, TrainableBatchNorm
 
 
 def _reference_moving(batches):
@@ -117,6 +117,45 @@ def test_nothing_is_trainable():
 def test_unknown_statistics_are_an_error():
     with pytest.raises(ValueError, match="statistics='running'; expected 'batch' or 'moving'"):
         ParameterFreeBatchNorm("running")
+
+
+@pytest.mark.parametrize("use_scale", [False, True])
+@pytest.mark.parametrize("use_center", [False, True])
+def test_normalized_values_are_scaled_and_shifted(use_scale, use_center):
+    layer = TrainableBatchNorm(use_scale=use_scale, use_center=use_center)
+    inputs = np.random.default_rng(3).normal(2, 3, [4, 5, 3]).astype(np.float32)
+    layer.build([None, 3])
+    expected = (inputs - inputs.mean((0, 1))) / np.sqrt(inputs.var((0, 1)) + 1e-5)
+    if use_scale:
+        layer.scale.assign([2.0, -1.0, 0.5])
+        expected = expected * np.array([2.0, -1.0, 0.5])
+    if use_center:
+        layer.bias.assign([0.1, 0.2, -3.0])
+        expected = expected + np.array([0.1, 0.2, -3.0])
+    with tf.GradientTape() as tape:
+        outputs = layer(inputs, training=True)
+        loss = tf.reduce_sum(outputs * inputs)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+    assert len(layer.trainable_variables) == use_scale + use_center
+    if use_center:
+        gradient = tape.gradient(loss, layer.bias)
+        np.testing.assert_allclose(gradient, inputs.sum((0, 1)), rtol=1e-5)
+
+
+def test_constant_decay_starts_from_a_variance_of_a_half():
+    layer = TrainableBatchNorm()
+    layer(_batch(3.0, 5.0), training=True)
+    np.testing.assert_allclose(layer.moving_mean, [0.003], rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, [0.999 * 0.5 + 0.005], rtol=1e-6)
+
+
+def test_low_precision_is_scaled_in_float32():
+    layer = TrainableBatchNorm()
+    layer.build([None, 1])
+    layer.bias.assign([256.0])
+    outputs = layer(tf.cast(_batch(1.0, 4.0), tf.bfloat16), training=True)
+    assert outputs.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), [[255.0], [257.0]], atol=1)
 
 
 REPLICAS = """

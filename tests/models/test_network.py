@@ -7,15 +7,23 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
+from tfcolor.backbones.resnet import ResNetOptions
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.layers import hypercolumn
 from tfcolor.models.network import Network, kernel_and_bias_variables
 
 SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
 
+# Residual networks differ by their numbers of blocks, which `_network` replaces.
+every_backbone = pytest.mark.parametrize(
+    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101"})
+)
+
 
 def _network(name="vgg16", **options):
     class_ = BACKBONES[name]
+    if issubclass(class_.Options, ResNetOptions):
+        options["stage_blocks"] = (1, 2, 1, 1)
     backbone = class_(class_.Options(width_multiplier=1 / 32, **options), 1, 5)
     head = HistogramHead(backbone.taps(32, 32), {"hue": 6}, hidden_units=9, seed=2)
     return Network(backbone, head)
@@ -61,7 +69,7 @@ def test_unknown_sizes_give_the_same_outputs():
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("name", BACKBONES)
+@every_backbone
 @pytest.mark.parametrize("num_locations", [7, 40])
 def test_maps_pass_through_in_training_with_the_same_numbers(name, num_locations, monkeypatch):
     # Batch norm cancels the biases, whose gradients are then rounding alone.
@@ -109,7 +117,7 @@ def test_canonical_mode_reaches_the_head():
     assert network(_inputs((224, 224)))["top"].shape == [2, 128]
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@every_backbone
 @pytest.mark.parametrize("use_batch_norm", [True, False])
 def test_kernels_and_biases_are_a_partition(name, use_batch_norm):
     network = _network(name, use_batch_norm=use_batch_norm)
@@ -119,6 +127,15 @@ def test_kernels_and_biases_are_a_partition(name, use_batch_norm):
     assert {id(one) for one in kernels + biases} == {id(one) for one in network.trainable_variables}
     assert {len(one.shape) for one in biases} == {1}
     assert network.head.hidden.kernel is kernels[-2] or network.head.hidden.kernel in kernels[-2:]
+
+
+def test_scales_of_batch_norms_go_with_the_biases():
+    network = _network("resnet50", batch_norm_scale=True)
+    kernels, biases = kernel_and_bias_variables(network)
+    norms = network.backbone.batch_norms.values()
+    assert {norm.scale.ref() for norm in norms} < {one.ref() for one in biases}
+    assert len(biases) == 2 * len(norms) + 2
+    assert len(kernels) == len(norms) + 2
 
 
 def test_variable_without_role_is_an_error():
@@ -140,7 +157,7 @@ def test_variable_of_two_layers_is_an_error():
         kernel_and_bias_variables(network)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@every_backbone
 def test_a_step_in_mixed_precision(name, bfloat16_policy):
     network, inputs = _network(name), _inputs((19, 26))
     optimizer = tf.keras.optimizers.SGD(0.1)
@@ -160,7 +177,8 @@ def test_a_step_in_mixed_precision(name, bfloat16_policy):
     assert network.features(inputs["image"])["top"].dtype == tf.bfloat16
     assert all(np.isfinite(one).all() for one in gradients)
     assert np.abs(network.head.histograms["hue"].bias.numpy() - before).max() > 0
-    assert network.backbone.batch_norms["fc7"].moving_mean.dtype == tf.float32
+    norms = network.backbone.batch_norms.values()
+    assert {norm.moving_mean.dtype for norm in norms} == {tf.float32}
 
 
 def test_weights_survive_a_checkpoint(tmp_path):
@@ -176,6 +194,7 @@ def test_weights_survive_a_checkpoint(tmp_path):
 
 
 REPLICAS = """
+import sys
 import numpy as np
 import tensorflow as tf
 from tfcolor.backbones import BACKBONES
@@ -187,8 +206,9 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 def build():
-    class_ = BACKBONES["alexnet"]
-    options = class_.Options(width_multiplier=1 / 32, synchronize_batch_norm=True)
+    class_ = BACKBONES[sys.argv[1]]
+    more = {"stage_blocks": (1, 1, 1, 1)} if sys.argv[1] == "resnet152" else {}
+    options = class_.Options(width_multiplier=1 / 32, synchronize_batch_norm=True, **more)
     backbone = class_(options, 1, 5)
     return Network(backbone, HistogramHead(backbone.taps(32, 32), {"hue": 6}, 9, seed=2))
 
@@ -206,7 +226,7 @@ def gradients(network, inputs):
     with tf.GradientTape() as tape:
         logits = network(inputs, training=True)["hue_logits"]
         loss = tf.reduce_sum(tf.nn.log_softmax(logits)[..., 0]) / 28
-    return logits, tape.gradient(loss, network.backbone.convolutions["conv2"].kernel)
+    return logits, tape.gradient(loss, network.backbone.convolutions[sys.argv[2]].kernel)
 
 def part(name):
     return strategy.experimental_distribute_values_from_function(
@@ -227,10 +247,14 @@ np.testing.assert_allclose(gradient / scale, expected[1] / scale, atol=1e-3)
 
 
 @pytest.mark.slow
-def test_two_replicas_compute_what_one_does():
+@pytest.mark.parametrize(("name", "layer"), [("alexnet", "conv2"), ("resnet152", "res2a_branch2b")])
+def test_two_replicas_compute_what_one_does(name, layer):
     """Devices are split before TensorFlow starts, hence the other process."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-c", REPLICAS], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", REPLICAS, name, layer],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr

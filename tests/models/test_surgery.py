@@ -104,6 +104,26 @@ def test_backbone_without_batch_norm_equals_the_one_with_it():
         absorb_backbone(source, source)
 
 
+def test_residual_network_absorbs_scale_and_shift():
+    kind = BACKBONES["resnet50"]
+    options = {"width_multiplier": 1 / 16, "stage_blocks": (1, 2, 2, 1)}
+    source = kind(kind.Options(**options, batch_norm_scale=True), 1, seed=0)
+    target = kind(kind.Options(**options, use_batch_norm=False), 1, seed=9)
+    generator = np.random.default_rng(4)
+    for norm in source.batch_norms.values():
+        shape = norm.moving_mean.shape
+        norm.moving_mean.assign(generator.normal(0, 0.3, shape))
+        norm.moving_variance.assign(generator.uniform(0.5, 2, shape))
+        norm.scale.assign(generator.uniform(0.5, 1, shape))
+        norm.bias.assign(generator.normal(0, 0.1, shape))
+    absorb_backbone(source, target)
+    image = _textures(1, seed=5)
+    expected, ours = source(image), target(image)
+    for name in expected:
+        assert np.max(expected[name]) > 0.1
+        np.testing.assert_allclose(ours[name], expected[name], atol=1e-5, err_msg=name)
+
+
 def test_balance_gives_unit_moments_on_images_it_has_not_seen():
     backbone = _vgg16()
     _randomize(backbone)
@@ -152,6 +172,10 @@ def test_networks_that_do_not_scale_are_refused():
     kind = BACKBONES["alexnet"]
     options = kind.Options(width_multiplier=1 / 16, use_batch_norm=False, use_lrn=True)
     with pytest.raises(UserError, match="LRN"):
+        rebalance(kind(options, 1, seed=0), images)
+    kind = BACKBONES["resnet50"]
+    options = kind.Options(width_multiplier=1 / 16, use_batch_norm=False, stage_blocks=(1,) * 4)
+    with pytest.raises(UserError, match="re-balance resnet50: its layers are no chain"):
         rebalance(kind(options, 1, seed=0), images)
 
 

@@ -77,3 +77,13 @@ def test_plateau_goes_on_from_a_checkpoint(tmp_path):
         second.observe(loss, step)
     assert [v.numpy() for v in second.variables] == [v.numpy() for v in whole.variables]
     assert second.is_over
+
+
+def test_looks_before_the_fewest_steps_do_not_wait():
+    plateau = Plateau(patience=1, max_drops=1, min_steps=3)
+    drops = []
+    for step, loss in enumerate([2.0, 2.0, 1.0, 1.0, 1.0]):
+        plateau.observe(loss, step)
+        drops.append(int(plateau.drops))
+    assert drops == [0, 0, 0, 1, 2]
+    assert int(plateau.best_step) == 2

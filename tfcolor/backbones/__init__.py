@@ -2,9 +2,13 @@
 
 from tfcolor.backbones.alexnet import AlexNet
 from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.resnet import ResNet50, ResNet101, ResNet152
 from tfcolor.backbones.vgg import Vgg16
 
 BACKBONES: dict[str, type[Backbone]] = {
     "alexnet": AlexNet,
+    "resnet50": ResNet50,
+    "resnet101": ResNet101,
+    "resnet152": ResNet152,
     "vgg16": Vgg16,
 }

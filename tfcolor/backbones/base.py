@@ -1,16 +1,43 @@
 """What every base network is: named activations with declared geometry."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from tfcolor.core.taps import Scalar, Tap, map_size
+from tfcolor.core.options import option
+from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap, map_size
+from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
+from tfcolor.layers.convolution import Convolution
+from tfcolor.layers.dropout import StatelessDropout
 
 INPUT_MEAN = 114.451 / 255
 """Subtracted from every channel of our own networks' input; nothing else is done to it."""
 
 Visitor = Callable[[str, tf.Tensor], tf.Tensor]
 """Sees each named activation and returns the one to continue with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneOptions:
+    """Options of every base network."""
+
+    width_multiplier: float = option(
+        1.0, "factor on every layer's channels, rounded to a multiple of 4", minimum=1e-3
+    )
+    use_batch_norm: bool = option(True, "normalize before every nonlinearity")
+    batch_norm_statistics: str = option(
+        "batch", "statistics that normalize in training", choices=("batch", "moving")
+    )
+    synchronize_batch_norm: bool = option(False, "take batch statistics over all replicas together")
+    tap_alignment: str = option(
+        "centered",
+        "where a tap's cells lie: the true receptive field centers, or offset 0 as published",
+        choices=ALIGNMENTS,
+    )
+    input_mean: tuple[float, ...] = option(
+        (INPUT_MEAN,), "subtracted from images in [0, 1]: one number, or one per channel"
+    )
 
 
 class Backbone(tf.keras.Model):
@@ -27,6 +54,11 @@ class Backbone(tf.keras.Model):
       input_mean: subtracted from images in [0, 1], one number or one per
         channel. SAME padding pads what is left, so it is also the color that
         the network sees beyond the border.
+
+    Attributes:
+      convolutions: every convolution by name, in order.
+      batch_norms: the batch norm of a convolution by the convolution's name.
+      dropouts: the dropout of a fully connected layer by that layer's name.
 
     Raises:
       ValueError: if `input_channels` is not positive, or the means are neither
@@ -46,6 +78,9 @@ class Backbone(tf.keras.Model):
             raise ValueError(f"input_mean={input_mean}; expected 1 or {input_channels} numbers")
         self.input_channels = input_channels
         self.input_mean = tuple(input_mean)
+        self.convolutions: dict[str, Convolution] = {}
+        self.batch_norms: dict[str, ParameterFreeBatchNorm] = {}
+        self.dropouts: dict[str, StatelessDropout] = {}
 
     def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
         """Returns the geometry of each map of the convolutional mode.
@@ -104,7 +139,7 @@ class Backbone(tf.keras.Model):
           training: whether dropout and batch statistics are on.
           convolutional: True keeps a map at every layer, for any input size.
             False takes images of the canonical size and collapses the fully
-            connected layers to [B, D].
+            connected layers, or the top of a network without them, to [B, D].
           visitor: called with the name and [B, h, w, C] map of each activation
             as soon as it is made; the network continues with what it returns.
 
@@ -136,6 +171,16 @@ class Backbone(tf.keras.Model):
                     f"{self.name}: tap {name!r} declares {channels} channels, "
                     f"its map has {activations[name].shape[-1]}"
                 )
+
+
+def scale_channels(channels: int, multiplier: float) -> int:
+    """Scales a layer's channels to a multiple of 4, at least 4.
+
+    Example:
+      >>> scale_channels(96, 0.1)
+      8
+    """
+    return max(4, 4 * round(channels * multiplier / 4))
 
 
 def _continue_with(name: str, activation: tf.Tensor) -> tf.Tensor:

@@ -5,10 +5,10 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import INPUT_MEAN, Backbone, Visitor
+from tfcolor.backbones.base import Backbone, BackboneOptions, Visitor, scale_channels
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
-from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap, Window, compose_tap
+from tfcolor.core.taps import Scalar, Tap, Window, compose_tap
 from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
 from tfcolor.layers.convolution import Convolution
 from tfcolor.layers.dropout import StatelessDropout
@@ -17,27 +17,11 @@ Padding = Literal["SAME", "VALID"]
 
 
 @dataclasses.dataclass(frozen=True)
-class ChainOptions:
+class ChainOptions(BackboneOptions):
     """Options of every chain network."""
 
-    width_multiplier: float = option(
-        1.0, "factor on every layer's channels, rounded to a multiple of 4", minimum=1e-3
-    )
-    use_batch_norm: bool = option(True, "normalize before every nonlinearity")
-    batch_norm_statistics: str = option(
-        "batch", "statistics that normalize in training", choices=("batch", "moving")
-    )
-    synchronize_batch_norm: bool = option(False, "take batch statistics over all replicas together")
     dropout_rate: float = option(
         0.5, "probability of dropping a feature of fc6 and fc7", minimum=0, maximum=0.99
-    )
-    tap_alignment: str = option(
-        "centered",
-        "where a tap's cells lie: the true receptive field centers, or offset 0 as published",
-        choices=ALIGNMENTS,
-    )
-    input_mean: tuple[float, ...] = option(
-        (INPUT_MEAN,), "subtracted from images in [0, 1]: one number, or one per channel"
     )
 
 
@@ -111,9 +95,6 @@ class ChainBackbone(Backbone):
         self.options = options
         self.input_tap = input_tap
         self.stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
-        self.convolutions: dict[str, Convolution] = {}
-        self.batch_norms: dict[str, ParameterFreeBatchNorm] = {}
-        self.dropouts: dict[str, StatelessDropout] = {}
         channels, self.last_tap = input_channels, input_tap
         for stage in self.stages:
             if isinstance(stage, Conv):
@@ -250,10 +231,10 @@ class ChainBackbone(Backbone):
 
 
 def _scale_width(stage: Conv | Pool, multiplier: float) -> Conv | Pool:
-    """Scales a stage's channels to a multiple of 4, at least 4."""
+    """Scales the channels of a stage that has any."""
     if isinstance(stage, Pool):
         return stage
-    return dataclasses.replace(stage, channels=max(4, 4 * round(stage.channels * multiplier / 4)))
+    return dataclasses.replace(stage, channels=scale_channels(stage.channels, multiplier))
 
 
 def _pool(current: tf.Tensor, stage: Pool, padding: str) -> tf.Tensor:

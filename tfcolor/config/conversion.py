@@ -89,8 +89,7 @@ def fetch_published(name: str, folder: str | os.PathLike[str]) -> Path:
     path = download(
         file.address, Path(folder) / file.file_name, Expected(file.size, file.digest, magic)
     )
-    if file.network:
-        say(f"convert it with: --source={path} --network={file.network}")
+    say(f"convert it with: --source={path} --network={file.network}")
     return path
 
 

@@ -1,10 +1,12 @@
-"""Batch normalization without trainable scale and shift."""
+"""Batch normalization without and with trainable scale and shift."""
 
 import tensorflow as tf
 
 EPSILON = 1e-5
 FINAL_MOMENTUM = 0.999
 RAMP_STEPS = 1000
+INITIAL_VARIANCE = 0.5
+"""Where there is no ramp, whose first update copies the batch."""
 
 
 class ParameterFreeBatchNorm(tf.keras.layers.Layer):
@@ -20,6 +22,8 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
         through them. Outside training it is always the moving ones.
       synchronize: whether the batch's statistics are those of the examples of
         all replicas together.
+      use_ramp: whether `a` grows; if not it is 0.999 from the first update on,
+        and the moving variance starts at 0.5.
       name: name of the layer.
 
     Raises:
@@ -30,10 +34,14 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
       Representation Learning. 2017 (batch normalization without re-scaling).
     """
 
+    scale: tf.Variable | None = None
+    bias: tf.Variable | None = None
+
     def __init__(
         self,
         statistics: str = "batch",
         synchronize: bool = False,
+        use_ramp: bool = True,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, dtype="float32", autocast=False)
@@ -41,6 +49,7 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
             raise ValueError(f"statistics={statistics!r}; expected 'batch' or 'moving'")
         self.statistics = statistics
         self.synchronize = synchronize
+        self.use_ramp = use_ramp
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Creates the moving statistics and the counter of their updates.
@@ -49,8 +58,9 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
           input_shape: [..., C].
         """
         channels = tf.TensorShape(input_shape)[-1]
-        self.moving_mean = self._add_statistic("moving_mean", [channels], "zeros")
-        self.moving_variance = self._add_statistic("moving_variance", [channels], "ones")
+        variance = 1.0 if self.use_ramp else INITIAL_VARIANCE
+        self.moving_mean = self._add_statistic("moving_mean", [channels], 0.0)
+        self.moving_variance = self._add_statistic("moving_variance", [channels], variance)
         self.num_updates = self.add_weight(
             name="num_updates",
             shape=[],
@@ -83,13 +93,13 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
         scale = tf.math.rsqrt(variance + EPSILON)
         return tf.cast((values - mean) * scale, inputs.dtype)
 
-    def _add_statistic(self, name: str, shape: list[int], initializer: str) -> tf.Variable:
+    def _add_statistic(self, name: str, shape: list[int], initial: float) -> tf.Variable:
         """Adds a variable that each replica updates and a reader averages."""
         return self.add_weight(
             name=name,
             shape=shape,
             dtype=tf.float32,
-            initializer=initializer,
+            initializer=tf.keras.initializers.Constant(initial),
             trainable=False,
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.MEAN,
@@ -114,11 +124,74 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
 
     def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the moving statistics and returns their new values."""
-        ramp = tf.cast(tf.minimum(self.num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
-        momentum = FINAL_MOMENTUM * ramp
+        momentum = FINAL_MOMENTUM
+        if self.use_ramp:
+            ramp = tf.cast(tf.minimum(self.num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
+            momentum = FINAL_MOMENTUM * ramp
         new_mean = momentum * self.moving_mean + (1 - momentum) * mean
         new_variance = momentum * self.moving_variance + (1 - momentum) * variance
         self.moving_mean.assign(new_mean)
         self.moving_variance.assign(new_variance)
         self.num_updates.assign_add(1)
         return new_mean, new_variance
+
+
+class TrainableBatchNorm(ParameterFreeBatchNorm):
+    """Normalizes, then scales and shifts each channel by trainable amounts.
+
+    Args:
+      statistics: as for `ParameterFreeBatchNorm`.
+      synchronize: likewise.
+      use_ramp: likewise.
+      use_scale: whether there is a factor per channel, `scale`.
+      use_center: whether there is a shift per channel, `bias`.
+      name: name of the layer.
+
+    References:
+      Ioffe, Szegedy. Batch Normalization: Accelerating Deep Network Training by
+      Reducing Internal Covariate Shift. ICML 2015.
+    """
+
+    def __init__(
+        self,
+        statistics: str = "batch",
+        synchronize: bool = False,
+        use_ramp: bool = False,
+        *,
+        use_scale: bool = True,
+        use_center: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(statistics, synchronize, use_ramp, name=name)
+        self.use_scale = use_scale
+        self.use_center = use_center
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Creates the statistics, scale and shift.
+
+        Args:
+          input_shape: [..., C].
+        """
+        shape = [tf.TensorShape(input_shape)[-1]]
+        if self.use_scale:
+            self.scale = self.add_weight(name="scale", shape=shape, initializer="ones")
+        if self.use_center:
+            self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Normalizes over every axis but the last, scales and shifts.
+
+        Args:
+          inputs: float [..., C].
+          training: as for `ParameterFreeBatchNorm`.
+
+        Returns:
+          [..., C] of the dtype of `inputs`.
+        """
+        values = super().call(tf.cast(inputs, tf.float32), training)
+        if self.use_scale:
+            values = values * self.scale
+        if self.use_center:
+            values = values + self.bias
+        return tf.cast(values, inputs.dtype)

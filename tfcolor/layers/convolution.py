@@ -21,6 +21,7 @@ class Convolution(tf.keras.layers.Conv2D):
       strides: cells between two positions.
       groups: groups of channels; the kernel is [k, k, in / groups, filters].
       kernel_initializer: how the kernel starts; the bias starts at zero.
+      use_bias: whether there is a bias.
       name: name of the layer.
 
     Attributes:
@@ -35,6 +36,7 @@ class Convolution(tf.keras.layers.Conv2D):
         strides: int = 1,
         groups: int = 1,
         kernel_initializer: str | tf.keras.initializers.Initializer = "glorot_uniform",
+        use_bias: bool = True,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -43,6 +45,7 @@ class Convolution(tf.keras.layers.Conv2D):
             strides,
             padding="same",
             groups=groups,
+            use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             name=name,
         )
@@ -75,7 +78,7 @@ class Convolution(tf.keras.layers.Conv2D):
         )
 
     def call(self, inputs: tf.Tensor, padding: str = "SAME") -> tf.Tensor:
-        """Convolves and adds the bias.
+        """Convolves and adds the bias if there is one.
 
         Args:
           inputs: float [B, H, W, C].
@@ -85,7 +88,8 @@ class Convolution(tf.keras.layers.Conv2D):
           float [B, h, w, filters]; H and W divided by the stride and rounded up
           for "SAME".
         """
-        return tf.nn.bias_add(self.convolution_op(inputs, self.kernel, padding), self.bias)
+        outputs = self.convolution_op(inputs, self.kernel, padding)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
 
 def _convolve_by_product(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:

@@ -7,6 +7,9 @@ import tensorflow as tf
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.taps import map_size
 
+ROLES = ("kernel", "bias", "scale")
+"""Attributes under which layers keep their trainable variables."""
+
 
 class Network(tf.keras.Model):
     """A backbone followed by a head.
@@ -75,8 +78,9 @@ def kernel_and_bias_variables(
 ) -> tuple[list[tf.Variable], list[tf.Variable]]:
     """Splits a model's trainable variables into kernels and biases.
 
-    Roles are read from the layers' attributes `kernel` and `bias`, by object
-    and never by name, so that a renamed layer keeps its weight decay.
+    Roles are read from the layers' attributes `kernel`, `bias` and `scale`, by
+    object and never by name, so that a renamed layer keeps its weight decay. The
+    scale of a batch norm goes with the biases: neither decays.
 
     Args:
       model: a network whose variables all exist.
@@ -85,21 +89,22 @@ def kernel_and_bias_variables(
       (kernels, biases), each in the order of `model.trainable_variables`.
 
     Raises:
-      ValueError: if a trainable variable is not exactly one layer's kernel or
-        bias; the message names it.
+      ValueError: if a trainable variable is not exactly one layer's kernel,
+        bias or scale; the message names it.
     """
     roles: dict[int, list[str]] = {id(variable): [] for variable in model.trainable_variables}
     for module in model.submodules:
-        for role in ("kernel", "bias"):
+        for role in ROLES:
             variable = getattr(module, role, None)
             if id(variable) in roles:
                 roles[id(variable)].append(role)
     for variable in model.trainable_variables:
         if len(roles[id(variable)]) != 1:
             found = " and ".join(roles[id(variable)]) or "neither"
-            raise ValueError(f"{variable.name} is {found}; expected one layer's kernel or bias")
+            expected = "one layer's kernel or bias, or a batch norm's scale"
+            raise ValueError(f"{variable.name} is {found}; expected {expected}")
     kernels, biases = (
-        [variable for variable in model.trainable_variables if roles[id(variable)] == [role]]
-        for role in ("kernel", "bias")
+        [one for one in model.trainable_variables if (roles[id(one)] == ["kernel"]) is is_kernel]
+        for is_kernel in (True, False)
     )
     return kernels, biases

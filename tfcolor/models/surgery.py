@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.backbones.base import Backbone
 from tfcolor.backbones.chain import ChainBackbone, Pool
 from tfcolor.core.errors import UserError
 from tfcolor.heads.histogram import HistogramHead
@@ -82,25 +83,33 @@ def rgb_from_gray(kernel: np.ndarray, channels: int = 3) -> np.ndarray:
 
 
 def absorb_batch_norm(
-    kernel: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    scale: np.ndarray | float = 1.0,
+    shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Moves a parameter-free batch norm into the convolution before it.
+    """Moves a batch norm into the convolution before it.
 
     Args:
       kernel: float [kh, kw, C, out].
       bias: float [out].
       mean: float [out], the moving mean.
       variance: float [out], the moving variance, without epsilon.
+      scale: float [out], the trained factor, if there is one.
+      shift: float [out], the trained shift, if there is one.
 
     Returns:
       (kernel, bias) of the same shapes, with which the convolution gives what
       the batch norm gave.
     """
     deviation = np.sqrt(np.asarray(variance, np.float32) + np.float32(EPSILON))
-    return kernel / deviation, (bias - mean) / deviation
+    factor = scale / deviation
+    return kernel * factor, (bias - mean) * factor + shift
 
 
-def absorb_backbone(source: ChainBackbone, target: ChainBackbone) -> None:
+def absorb_backbone(source: Backbone, target: Backbone) -> None:
     """Copies a backbone with batch norm into one without, which then does the same.
 
     Args:
@@ -113,17 +122,22 @@ def absorb_backbone(source: ChainBackbone, target: ChainBackbone) -> None:
     if target.batch_norms:
         raise ValueError("the target has batch norm; expected use_batch_norm=False")
     for name, convolution in source.convolutions.items():
-        kernel, bias = convolution.kernel.numpy(), convolution.bias.numpy()
+        kernel = convolution.kernel.numpy()
+        bias = _numbers(convolution.bias, 0.0, kernel.shape[-1])
         if name in source.batch_norms:
             norm = source.batch_norms[name]
+            scale, shift = (
+                _numbers(norm.scale, 1.0, bias.size),
+                _numbers(norm.bias, 0.0, bias.size),
+            )
             statistics = norm.moving_mean.numpy(), norm.moving_variance.numpy()
-            kernel, bias = absorb_batch_norm(kernel, bias, *statistics)
+            kernel, bias = absorb_batch_norm(kernel, bias, *statistics, scale, shift)
         target.convolutions[name].kernel.assign(kernel)
         target.convolutions[name].bias.assign(bias)
 
 
 def rebalance(
-    backbone: ChainBackbone, images: Iterable[tf.Tensor], head: HistogramHead | None = None
+    backbone: Backbone, images: Iterable[tf.Tensor], head: HistogramHead | None = None
 ) -> dict[str, float]:
     """Scales every layer to a unit second moment of its activations, in place.
 
@@ -144,8 +158,8 @@ def rebalance(
       What each tap was multiplied by, 1/s.
 
     Raises:
-      UserError: if the network has batch norm or LRN, if there is no image, or
-        if a layer is dead.
+      UserError: if the network has batch norm or LRN or is no chain, if there is
+        no image, or if a layer is dead.
 
     References:
       Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
@@ -153,6 +167,8 @@ def rebalance(
     """
     if backbone.batch_norms:
         raise UserError("cannot re-balance a network with batch norm: it is balanced already")
+    if not isinstance(backbone, ChainBackbone):
+        raise UserError(f"cannot re-balance {backbone.name}: its layers are no chain")
     if any(isinstance(stage, Pool) and stage.use_lrn for stage in backbone.stages):
         raise UserError("cannot re-balance a network with LRN: its layers do not scale")
     scales = _root_mean_squares(backbone, images)
@@ -167,6 +183,11 @@ def rebalance(
     if head is not None:
         _undo_in_head(head, scales)
     return {name: 1 / scale for name, scale in scales.items()}
+
+
+def _numbers(variable: tf.Variable | None, default: float, size: int) -> np.ndarray:
+    """Returns the numbers of a variable, or those that stand for its absence."""
+    return np.full(size, default, np.float32) if variable is None else variable.numpy()
 
 
 def _root_mean_squares(backbone: ChainBackbone, images: Iterable[tf.Tensor]) -> dict[str, float]:

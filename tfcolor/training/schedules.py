@@ -43,15 +43,16 @@ class Plateau(tf.Module):
     Args:
       patience: looks without improvement before a drop.
       max_drops: drops before the next plateau ends training.
+      min_steps: looks at fewer updates than this never count as waiting.
 
     References:
       Larsson. Dissertation, section 3.4 (early stopping by a held-out score,
       two drops).
     """
 
-    def __init__(self, patience: int, max_drops: int) -> None:
+    def __init__(self, patience: int, max_drops: int, min_steps: int = 0) -> None:
         super().__init__(name="plateau")
-        self._patience, self._max_drops = patience, max_drops
+        self._patience, self._max_drops, self._min_steps = patience, max_drops, min_steps
         self.best = tf.Variable(float("inf"), dtype=tf.float64, trainable=False)
         self.best_step = tf.Variable(-1, dtype=tf.int64, trainable=False)
         self.drops = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -77,6 +78,8 @@ class Plateau(tf.Module):
             self.best_step.assign(step)
             self._waited.assign(0)
             return True
+        if step < self._min_steps:
+            return False
         self._waited.assign_add(1)
         if int(self._waited) >= self._patience:
             self.drops.assign_add(1)

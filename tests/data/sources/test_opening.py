@@ -44,7 +44,9 @@ def test_a_path_with_a_colon_is_a_path(places, monkeypatch):
 
 
 def test_unknown_schemes_list_the_known():
-    with pytest.raises(UsageError, match="'tdfs'; known: builtin, files, tfds, tfrecord"):
+    with pytest.raises(
+        UsageError, match="'tdfs'; known: builtin, camvid, files, tfds, tfrecord, voc, voc_"
+    ):
         open_source("tdfs:imagenet2012")
 
 

@@ -157,15 +157,106 @@ def describe(stages, shape, norm=False):
 
 def forward(folder, stages, model, image, norm=False):
     """Runs OpenCV on an image [H, W, C]; returns {tap: [h, w, C]}."""
+    description = describe(stages, (1, image.shape[2], *image.shape[:2]), norm)
+    names = [stage[0] for stage in convolutions(stages)]
+    return _run(folder, description, model, image, {name: f"relu_{name}" for name in names})
+
+
+def _run(folder, description, model, image, outputs):
+    """Runs OpenCV; `outputs` names the layer whose output each tap is."""
     blob = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
-    description = folder / "reference.prototxt"
-    description.write_text(describe(stages, blob.shape, norm))
-    network = cv2.dnn.readNetFromCaffe(str(description), str(model))
+    path = folder / "reference.prototxt"
+    path.write_text(description)
+    network = cv2.dnn.readNetFromCaffe(str(path), str(model))
     network.enableFusion(False)
     network.setInput(blob)
-    names = [stage[0] for stage in convolutions(stages)]
-    maps = network.forward([f"relu_{name}" for name in names])
-    return {name: each[0].transpose(1, 2, 0) for name, each in zip(names, maps, strict=True)}
+    maps = network.forward(list(outputs.values()))
+    return {name: each[0].transpose(1, 2, 0) for name, each in zip(outputs, maps, strict=True)}
+
+
+def resnet152_blocks():
+    """Returns [(name, width, stride)] of ResNet-152, names without "res"."""
+    stages = [
+        (["2a", "2b", "2c"], 64),
+        (["3a", *(f"3b{index}" for index in range(1, 8))], 128),
+        (["4a", *(f"4b{index}" for index in range(1, 36))], 256),
+        (["5a", "5b", "5c"], 512),
+    ]
+    return [
+        (name, width, 2 if name in ("3a", "4a", "5a") else 1)
+        for names, width in stages
+        for name in names
+    ]
+
+
+def resnet152_convolutions(divisor):
+    """Yields (suffix, inputs, outputs, kernel, stride, pad); suffix as in bn2a_branch1."""
+    channels = 64 // divisor
+    yield "_conv1", 1, channels, 7, 2, 3
+    for name, full_width, stride in resnet152_blocks():
+        width = full_width // divisor
+        if name.endswith("a"):
+            yield f"{name}_branch1", channels, 4 * width, 1, stride, 0
+        yield f"{name}_branch2a", channels, width, 1, stride, 0
+        yield f"{name}_branch2b", width, width, 3, 1, 1
+        yield f"{name}_branch2c", width, 4 * width, 1, 1, 0
+        channels = 4 * width
+
+
+def resnet152_layers(divisor):
+    """Returns {layer: [arrays]}: kernels, sums of statistics, scales and shifts."""
+    generator, factor, layers = np.random.default_rng(7), np.float32(999), {}
+    for suffix, inputs, outputs, kernel, _, _ in resnet152_convolutions(divisor):
+        name = "conv1" if suffix == "_conv1" else f"res{suffix}"
+        layers[name] = _random_pair(generator, (outputs, inputs, kernel, kernel))[:1]
+        statistics = generator.normal(0, 0.3, outputs), generator.uniform(0.5, 2, outputs)
+        sums = [np.float32(factor * each) for each in statistics]
+        layers[f"bn{suffix}"] = [*sums, np.float32([factor])]
+        # Branches add little, or fifty sums would not stay near 1.
+        size = 0.2 if suffix.endswith("2c") else 1
+        scale, shift = generator.uniform(0.5, 1.5, outputs), generator.normal(0, 0.1, outputs)
+        layers[f"scale{suffix}"] = [np.float32(size * each) for each in (scale, shift)]
+    return layers
+
+
+def describe_resnet152(shape, divisor):
+    """Returns the network description of ResNet-152 on [1, C, H, W]."""
+    dims = " ".join(f"dim: {size}" for size in shape)
+    lines = [f'input: "data"\ninput_shape {{ {dims} }}']
+    convolutions_by_suffix = {row[0]: row for row in resnet152_convolutions(divisor)}
+
+    def add(name, kind, bottoms, options=""):
+        below = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+        lines.append(f'layer {{ name: "{name}" type: "{kind}" {below} top: "{name}" {options} }}')
+        return name
+
+    def add_convolution(suffix, bottom):
+        _, _, outputs, kernel, stride, pad = convolutions_by_suffix[suffix]
+        name = "conv1" if suffix == "_conv1" else f"res{suffix}"
+        numbers = f"num_output: {outputs} kernel_size: {kernel} stride: {stride} pad: {pad}"
+        options = f"convolution_param {{ {numbers} bias_term: false }}"
+        current = add(name, "Convolution", [bottom], options)
+        current = add(f"bn{suffix}", "BatchNorm", [current])
+        return add(f"scale{suffix}", "Scale", [current], "scale_param { bias_term: true }")
+
+    current = add("relu_conv1", "ReLU", [add_convolution("_conv1", "data")])
+    current = add("pool1", "Pooling", [current], "pooling_param { kernel_size: 3 stride: 2 }")
+    for name, _, _ in resnet152_blocks():
+        has_projection = f"{name}_branch1" in convolutions_by_suffix
+        shortcut = add_convolution(f"{name}_branch1", current) if has_projection else current
+        for part in ("2a", "2b"):
+            convolved = add_convolution(f"{name}_branch{part}", current)
+            current = add(f"relu_{name}_{part}", "ReLU", [convolved])
+        branch = add_convolution(f"{name}_branch2c", current)
+        current = add(f"relu_res{name}", "ReLU", [add(f"res{name}", "Eltwise", [shortcut, branch])])
+    return "\n".join(lines)
+
+
+def forward_resnet152(folder, divisor, model, image):
+    """Runs OpenCV on an image [H, W, C]; returns {layer: [h, w, C]} of every block."""
+    description = describe_resnet152((1, image.shape[2], *image.shape[:2]), divisor)
+    names = ["conv1", *(f"res{name}" for name, _, _ in resnet152_blocks())]
+    return _run(folder, description, model, image, {name: f"relu_{name}" for name in names})
 
 
 @pytest.fixture(scope="session")
@@ -179,4 +270,6 @@ def caffe():
         write_hdf5=write_hdf5,
         write_caffemodel=write_caffemodel,
         forward=forward,
+        resnet152_layers=resnet152_layers,
+        forward_resnet152=forward_resnet152,
     )

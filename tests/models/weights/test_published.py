@@ -149,6 +149,53 @@ def test_batch_norms_of_a_file_are_absorbed(caffe, tmp_path):
         _load("proxy_vgg16", network, tensors)
 
 
+def _thin_resnet152(**options):
+    kind = BACKBONES["resnet152"]
+    options = {"width_multiplier": 1 / 16, "batch_norm_scale": True, **options}
+    return kind(kind.Options(**options), 1, seed=5)
+
+
+def test_residual_network_equals_caffe_at_every_block(caffe, tmp_path):
+    layers = caffe.resnet152_layers(divisor=16)
+    blocks = [name[3:-9] for name in layers if name.startswith("res") and name.endswith("2c")]
+    backbone = _thin_resnet152(tapped_blocks=tuple(f"res{name}" for name in blocks))
+    published = PUBLISHED["proxy_resnet152"]
+    extra = {"prediction_h4": [np.ones([32, 8])]}
+    path = caffe.write_hdf5(tmp_path / "w.h5", layers | extra)
+    comparison, untouched = load_tensors(
+        read_caffe_hdf5(path), published, backbone, None, CAFFE, source="w.h5"
+    )
+    assert len(comparison.matched) == 155 * (1 + 3 + 2) and not untouched
+
+    image = _image((64, 96))
+    model = caffe.write_caffemodel(tmp_path / "w.caffemodel", layers)
+    reference = caffe.forward_resnet152(tmp_path, 16, model, image - np.float32(MEAN))
+    assert len(reference) == 1 + 50
+    _check_taps(backbone(image[None]), reference)
+
+    names = layer_names(published, backbone, None, CAFFE)
+    assert read_caffemodel(model, names).keys() == comparison.matched.keys()
+
+
+def test_loaded_statistics_outlive_the_next_batch(caffe):
+    layers = caffe.resnet152_layers(divisor=16)
+    tensors = {
+        f"{name}/{index}": a for name, each in layers.items() for index, a in enumerate(each)
+    }
+    backbone = _thin_resnet152(batch_norm_ramp=True)
+    load_tensors(tensors, PUBLISHED["proxy_resnet152"], backbone, None, CAFFE)
+    norm = backbone.batch_norms["res4b35_branch2a"]
+    np.testing.assert_allclose(norm.moving_mean, layers["bn4b35_branch2a"][0] / 999, rtol=1e-5)
+    norm(100 * tf.ones([2, 16]), training=True)
+    expected = 0.999 * layers["bn4b35_branch2a"][0] / 999 + 0.1
+    np.testing.assert_allclose(norm.moving_mean, expected, rtol=1e-4, atol=1e-4)
+
+    for options in ({"use_batch_norm": False}, {"batch_norm_scale": False}):
+        other = _thin_resnet152(stage_blocks=(1, 1, 1, 1), **options)
+        with pytest.raises(UserError, match="with batch norm, scale and center"):
+            load_tensors(tensors, PUBLISHED["proxy_resnet152"], other, None, CAFFE)
+
+
 def _damage(tensors, how):
     if how == "missing":
         del tensors["conv3_2/0"]

@@ -4,13 +4,18 @@ from collections.abc import Callable, Mapping
 
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.builtin_photos import open_photos
+from tfcolor.data.sources.camvid import open_camvid
 from tfcolor.data.sources.image_folder import open_images
 from tfcolor.data.sources.tfds_builder import open_tfds
 from tfcolor.data.sources.tfrecord import open_shards
+from tfcolor.data.sources.voc import open_voc, open_voc_label_maps
 
 SOURCES: Mapping[str, Callable[[str], Source]] = {
     "builtin": open_photos,
+    "camvid": open_camvid,
     "files": open_images,
     "tfds": open_tfds,
     "tfrecord": open_shards,
+    "voc": open_voc,
+    "voc_segmentation": open_voc_label_maps,
 }

@@ -16,8 +16,10 @@ def open_source(place: str) -> Source:
 
     Args:
       place: a folder (recursive), an image, a glob, a text file of paths,
-        `*.tfrecord*` shards, `builtin:photos[:train|heldout]` or
-        `tfds:NAME[:SPLIT]`. `files:` and `tfrecord:` say what a path holds.
+        `*.tfrecord*` shards, `builtin:photos[:train|heldout]`,
+        `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`, `voc:FOLDER[:SPLIT]` or
+        `voc_segmentation:FOLDER[:SPLIT]`. `files:` and `tfrecord:` say what a
+        path holds.
 
     Returns:
       The images, at least one.

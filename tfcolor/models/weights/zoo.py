@@ -20,7 +20,7 @@ class PublishedFile:
       size: bytes, None where it is not stated.
       digest: "ALGORITHM:HEXADECIMAL" by `hashlib` name, empty where not stated.
       license_name: of the weights.
-      network: the `convert --network` for it; empty if there is none yet.
+      network: the `convert --network` for it.
       note: what a user should know.
     """
 
@@ -71,8 +71,8 @@ ZOO: dict[str, PublishedFile] = {
         None,
         "",
         NOT_STATED,
-        "",
-        f"{_PROXY_NOTE}; there is no ResNet-152 here yet",
+        "proxy_resnet152",
+        f"{_PROXY_NOTE}; batch norms are kept",
     ),
     "vgg16_keras": PublishedFile(
         f"{_KERAS}/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
@@ -121,7 +121,7 @@ def format_zoo() -> str:
             f"  size      {size}",
             f"  digest    {file.digest or NOT_STATED}",
             f"  licence   {file.license_name}",
-            f"  becomes   {f'--network={file.network}' if file.network else 'nothing yet'}",
+            f"  becomes   --network={file.network}",
             f"  note      {file.note}",
         ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfcolor.core.errors import UserError
+from tfcolor.data.sources.opening import open_source
+from tfcolor.data.sources.voc import VOC_CLASSES, open_voc, open_voc_label_maps
+
+OBJECT = "<object><name>{}</name><difficult>{}</difficult></object>"
+
+
+def _annotate(folder, name, *objects):
+    content = "".join(OBJECT.format(*one) for one in objects)
+    path = folder / "Annotations" / f"{name}.xml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<annotation><size/>{content}</annotation>")
+    return path
+
+
+def _list(folder, names, task="Main", split="trainval"):
+    path = folder / "ImageSets" / task / f"{split}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(names) + "\n")
+
+
+def _image(folder, name, size=(4, 3)):
+    path = folder / "JPEGImages" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    _annotate(tmp_path, "both", ("dog", 1), ("dog", 0), ("cat", 1))
+    _annotate(tmp_path, "other", ("dog", 0), ("dog", 1), ("person", 0))
+    _annotate(tmp_path, "none")
+    _list(tmp_path, ["other", "", "  both "])
+    _list(tmp_path, ["none"], split="test")
+    _image(tmp_path, "both.jpg")
+    _image(tmp_path, "other.png")
+    return tmp_path
+
+
+def _shown(source, index):
+    presence = source.presence_of(index)
+    assert presence.dtype == np.int32
+    return {source.class_names[k]: int(presence[k]) for k in np.flatnonzero(presence)}
+
+
+def test_an_object_that_is_not_difficult_makes_its_class_present(zoo):
+    source = open_voc(str(zoo))
+    assert source.class_names == VOC_CLASSES
+    assert len(set(VOC_CLASSES)) == 20
+    assert list(VOC_CLASSES) == sorted(VOC_CLASSES)
+    assert _shown(source, 0) == {"dog": 1, "person": 1}
+    assert _shown(source, 1) == {"dog": 1, "cat": -1}
+
+
+def test_lists_give_order_and_split_and_images_may_be_png(zoo):
+    source = open_source(f"voc:{zoo}")
+    assert [source.name_of(index)[-9:] for index in range(2)] == ["other.png", "/both.jpg"]
+    assert source.read_bytes(0).startswith(b"\x89PNG")
+    assert _shown(open_voc(f"{zoo}:test"), 0) == {}
+    assert source.label_of(0) is None
+
+
+def test_other_classes_are_those_found_or_those_given(zoo):
+    _annotate(zoo, "none", ("yak", 0), ("cat", 0))
+    found = open_voc(f"{zoo}:test")
+    assert found.class_names == ("cat", "yak")
+    given = open_voc(f"{zoo}:test", ("yak", "emu", "cat"))
+    assert given.class_names == ("yak", "emu", "cat")
+    np.testing.assert_array_equal(given.presence_of(0), [1, 0, 1])
+    with pytest.raises(UserError, match=r"none\.xml shows a 'yak', which is no class; .* are cat$"):
+        open_voc(f"{zoo}:test", ("cat",))
+
+
+def test_presence_cannot_be_changed_from_outside(zoo):
+    source = open_voc(str(zoo))
+    source.presence_of(0)[:] = 7
+    assert _shown(source, 0) == {"dog": 1, "person": 1}
+
+
+def test_selecting_keeps_images_and_classes_together(zoo):
+    source = open_voc(str(zoo)).select([1])
+    assert source.num_examples == 1
+    assert source.name_of(0).endswith("both.jpg")
+    assert _shown(source, 0) == {"dog": 1, "cat": -1}
+
+
+def test_missing_lists_name_those_there(zoo):
+    with pytest.raises(UserError, match=r"no list .*Main/val\.txt; lists there: test, trainval"):
+        open_voc(f"{zoo}:val")
+    with pytest.raises(UserError, match=r"no list .*Segmentation/trainval\.txt; lists there: none"):
+        open_voc_label_maps(str(zoo))
+    with pytest.raises(UserError, match=r"no such folder: .*gone"):
+        open_voc(f"{zoo}/gone:val")
+
+
+def test_lists_that_cannot_be_used_say_why(zoo):
+    _list(zoo, [""], split="empty")
+    (zoo / "ImageSets/Main/bytes.txt").write_bytes(b"\xff\xfe\x80")
+    (zoo / "ImageSets/Main/folder.txt").mkdir()
+    for split, message in [
+        ("empty", r"empty\.txt names no image"),
+        ("bytes", r"cannot read the list .*bytes\.txt"),
+        ("folder", r"cannot read the list .*folder\.txt"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            open_voc(f"{zoo}:{split}")
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "..\\b", "a\0b"])
+@pytest.mark.parametrize("task", ["Main", "Segmentation"])
+def test_names_outside_of_the_folder_are_refused(zoo, name, task):
+    _list(zoo, ["both", name], task, "bad")
+    open_list = {"Main": open_voc, "Segmentation": open_voc_label_maps}[task]
+    with pytest.raises(UserError, match="expected a file inside of the data set"):
+        open_list(f"{zoo}:bad")
+
+
+def test_names_may_lie_in_sub_folders(zoo):
+    path = zoo / "Annotations/deep/er.v1.xml"
+    path.parent.mkdir()
+    path.write_text((zoo / "Annotations/none.xml").read_text())
+    _list(zoo, ["deep/er.v1"], split="deep")
+    assert open_voc(f"{zoo}:deep").name_of(0).endswith("JPEGImages/deep/er.v1.jpg")
+
+
+BOMB = (
+    "<!DOCTYPE x [<!ENTITY a 'ha'>"
+    + "".join(
+        f"<!ENTITY {new} '{10 * f'&{old};'}'>"
+        for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+    )
+    + "]><annotation>&j;</annotation>"
+)
+LEAK = (
+    "<!DOCTYPE x [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>"
+    "<annotation><object><name>&a;</name></object></annotation>"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<annotation><object>", "is broken XML"),
+        (b"", "is broken XML"),
+        (b"\xff\xfe<\0", "is not UTF-8"),
+        (BOMB.encode(), "declares a document type"),
+        (LEAK.encode(), "declares a document type"),
+        (BOMB.encode("utf-16"), "is not UTF-8"),
+        (BOMB.encode("utf-16-le"), "is broken XML"),
+        (b"<annotation>&a;</annotation>", "is broken XML"),
+        (b"<html/>", "its root is <html>"),
+        (b"<annotation><object/></annotation>", "an object without a name"),
+        (b"<annotation><object><name> </name></object></annotation>", "object without a name"),
+        (
+            b"<annotation><object><name>a</name><difficult>2</difficult></object></annotation>",
+            "has difficult='2': expected 0 or 1",
+        ),
+        (100_000 * b"<a>", "is broken XML"),
+    ],
+)
+def test_hostile_and_broken_annotations_are_refused(zoo, content, message):
+    (zoo / "Annotations/none.xml").write_bytes(content)
+    with pytest.raises(UserError, match=f"none.xml.*{message}"):
+        open_voc(f"{zoo}:test")
+
+
+def test_a_missing_annotation_is_named(zoo):
+    (zoo / "Annotations/none.xml").unlink()
+    with pytest.raises(UserError, match=r"cannot read the annotation .*none\.xml: no such file"):
+        open_voc(f"{zoo}:test")
+
+
+def test_difficult_may_be_left_out_and_parts_are_no_objects(zoo):
+    part = "<part><name>head</name></part>"
+    content = f"<annotation><object><name>cow</name>{part}</object></annotation>"
+    (zoo / "Annotations/none.xml").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    assert _shown(open_voc(f"{zoo}:test"), 0) == {"cow": 1}
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    for name, folder, value in (
+        ("a", "SegmentationClass", 20),
+        ("a", "SegmentationClassAug", 3),
+        ("b", "SegmentationClassAug", 255),
+    ):
+        frame = Image.fromarray(np.full((3, 4), value, np.uint8), "P")
+        frame.putpalette(bytes(range(256)) * 3)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        frame.save(tmp_path / folder / f"{name}.png")
+        _image(tmp_path, f"{name}.jpg")
+    _list(tmp_path, ["b", "a"], "Segmentation", "trainaug")
+    return tmp_path
+
+
+def test_label_maps_come_from_either_folder(scenes):
+    source = open_source(f"voc_segmentation:{scenes}:trainaug")
+    assert source.class_names == ("background", *VOC_CLASSES)
+    np.testing.assert_array_equal(source.label_map_of(0), np.full((3, 4), 255))
+    np.testing.assert_array_equal(source.label_map_of(1), np.full((3, 4), 20))
+
+
+def test_label_maps_of_other_classes_take_their_names(scenes):
+    source = open_voc_label_maps(f"{scenes}:trainaug", ("ground", "sky"))
+    with pytest.raises(UserError, match="has the label 20: expected 0 to 1 or 255"):
+        source.label_map_of(1)
+
+
+def test_missing_label_maps_are_named(scenes):
+    (scenes / "SegmentationClassAug/b.png").unlink()
+    with pytest.raises(UserError, match=r"1 of 2 images .* missing: .*SegmentationClass/b\.png"):
+        open_voc_label_maps(f"{scenes}:trainaug")

@@ -1,0 +1,210 @@
+"""Data sets in the layout of PASCAL VOC: lists, annotations and label maps."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+import numpy as np
+
+from tfcolor.core.errors import UserError
+from tfcolor.data.images import IMAGE_SUFFIXES
+from tfcolor.data.sources.image_folder import FileSource
+from tfcolor.data.sources.label_maps import LabelMapSource
+from tfcolor.data.sources.places import split_place
+
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+"""The classes of objects by label; in label maps they follow the background."""
+
+DEFAULT_SPLIT = "trainval"
+
+PRESENT, ABSENT, DIFFICULT = 1, 0, -1
+"""Whether an image shows a class; the last if all its objects are difficult."""
+
+_MAP_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
+
+
+class PresenceSource(FileSource):
+    """Images with the classes of all objects they show.
+
+    Args:
+      paths: the images.
+      presence: int [N, K], `PRESENT`, `ABSENT` or `DIFFICULT`.
+      class_names: the name of each class.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        presence: np.ndarray,
+        class_names: Iterable[str],
+    ) -> None:
+        super().__init__(paths, class_names=class_names)
+        self._presence = np.asarray(presence, np.int32)
+
+    def select(self, positions: Sequence[int]) -> "PresenceSource":
+        """Returns some of the images with their classes, in the given order."""
+        paths = [self._paths[position] for position in positions]
+        return PresenceSource(paths, self._presence[list(positions)], self.class_names)
+
+    def presence_of(self, index: int) -> np.ndarray:
+        """Returns which classes an image shows.
+
+        Args:
+          index: position of the image.
+
+        Returns:
+          int32 [K]: `PRESENT` with an object that is not difficult, `DIFFICULT`
+          with difficult objects only, else `ABSENT`.
+        """
+        return self._presence[index].copy()
+
+
+def open_voc(place: str, class_names: Sequence[str] = ()) -> PresenceSource:
+    """Opens a split for classification, as `ImageSets/Main` lists it.
+
+    All annotations are read here, so that a broken one is found before training.
+
+    Args:
+      place: "FOLDER[:SPLIT]"; the folder holds `ImageSets`, and the split is the
+        name of a list, `DEFAULT_SPLIT` if there is none.
+      class_names: the classes by label, those of the training images; empty for
+        `VOC_CLASSES` if these are enough, else for those found, sorted.
+
+    Returns:
+      The images in the order of the list.
+
+    Raises:
+      UserError: if a list or an annotation is missing or cannot be used.
+    """
+    folder, names = _read_list(place, "Main")
+    annotations = [folder / "Annotations" / f"{name}.xml" for name in names]
+    objects = [_read_objects(path) for path in annotations]
+    found = {name for row in objects for name, _ in row}
+    class_names = tuple(class_names) or (
+        VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
+    )
+    presence = np.full((len(names), len(class_names)), ABSENT, np.int32)
+    for row, path, entries in zip(presence, annotations, objects, strict=True):
+        # Difficult ones first, so that others overrule them.
+        for name, is_difficult in sorted(entries, key=lambda entry: not entry[1]):
+            if name not in class_names:
+                known = f"{', '.join(class_names[:3])}{', ...' if len(class_names) > 3 else ''}"
+                raise UserError(f"{path} shows a {name!r}, which is no class; known are {known}")
+            row[class_names.index(name)] = DIFFICULT if is_difficult else PRESENT
+    return PresenceSource([_image_path(folder, name) for name in names], presence, class_names)
+
+
+def open_voc_label_maps(place: str, class_names: Sequence[str] = ()) -> LabelMapSource:
+    """Opens a split for segmentation, as `ImageSets/Segmentation` lists it.
+
+    Label maps are in `SegmentationClass`; those that are not, as many of the
+    extended training set, in `SegmentationClassAug`.
+
+    Args:
+      place: "FOLDER[:SPLIT]", as for `open_voc`.
+      class_names: the classes by label; empty for the background and
+        `VOC_CLASSES`.
+
+    Returns:
+      The images in the order of the list.
+
+    Raises:
+      UserError: if a list or a label map is missing.
+    """
+    folder, names = _read_list(place, "Segmentation")
+    candidates = [[folder / part / f"{name}.png" for part in _MAP_FOLDERS] for name in names]
+    return LabelMapSource(
+        [_image_path(folder, name) for name in names],
+        [next(filter(Path.is_file, paths), paths[0]) for paths in candidates],
+        tuple(class_names) or ("background", *VOC_CLASSES),
+    )
+
+
+def _read_list(place: str, task: str) -> tuple[Path, list[str]]:
+    """Returns the data set's folder and the names that a list of it holds."""
+    folder, split = split_place(place, DEFAULT_SPLIT)
+    path = folder / "ImageSets" / task / f"{split}.txt"
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(other.stem for other in path.parent.glob("*.txt"))) or "none"
+        raise UserError(f"no list {path}; lists there: {known}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the list {path}: {error}") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise UserError(f"the list {path} names no image")
+    for name in names:
+        _check_name(name, path)
+    return folder, names
+
+
+def _check_name(name: str, path: Path) -> None:
+    """Refuses a name that would lead out of the data set's folder."""
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name or "\0" in name:
+        raise UserError(f"the list {path} names {name!r}: expected a file inside of the data set")
+
+
+def _image_path(folder: Path, name: str) -> Path:
+    """Returns the file of an image; one ending in ".jpg" if there is none."""
+    stem = folder / "JPEGImages" / name
+    paths = [stem.with_name(stem.name + suffix) for suffix in (".jpg", *IMAGE_SUFFIXES)]
+    return next(filter(Path.is_file, paths), paths[0])
+
+
+def _read_objects(path: Path) -> list[tuple[str, bool]]:
+    """Returns the class of each object in an annotation, and if it is difficult.
+
+    Only a document type can declare entities, so a file without one can neither
+    grow without bounds nor read other files.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"cannot read the annotation {path}: {reason}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"the annotation {path} is not UTF-8: {error}") from error
+    if "<!DOCTYPE" in text:
+        raise UserError(f"the annotation {path} declares a document type, which is not allowed")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise UserError(f"the annotation {path} is broken XML: {error}") from error
+    if root.tag != "annotation":
+        raise UserError(f"{path} is no annotation: its root is <{root.tag}>")
+    return [_read_object(item, path) for item in root.iterfind("object")]
+
+
+def _read_object(item: ElementTree.Element, path: Path) -> tuple[str, bool]:
+    """Returns the class of one object, and whether it is difficult."""
+    name = item.findtext("name", "").strip()
+    if not name:
+        raise UserError(f"the annotation {path} has an object without a name")
+    difficult = item.findtext("difficult", "0").strip()
+    if difficult not in ("0", "1"):
+        raise UserError(f"the annotation {path} has difficult={difficult!r}: expected 0 or 1")
+    return name, difficult == "1"
