@@ -18,7 +18,8 @@ class DataOptions:
     images: str = option(
         "",
         "images to learn from: a folder (searched recursively), a glob, a .txt list of paths, "
-        "TFRecord shards, tfds:NAME[:SPLIT] or builtin:photos[:train|:heldout]",
+        "TFRecord shards, tfds:NAME[:SPLIT], voc:FOLDER[:SPLIT], camvid:FOLDER[:SPLIT] or "
+        "builtin:photos[:train|:heldout]",
     )
     heldout_images: str = option(
         "", "images to measure on, in the same forms; empty sets some of --images aside"
