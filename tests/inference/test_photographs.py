@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import Photograph, read_photograph
 from tfcolor.inference.photographs import (
+    PROVENANCE,
     ColoredPhotograph,
     Job,
     check_output_suffix,
@@ -17,6 +18,9 @@ from tfcolor.inference.photographs import (
     write_photograph,
     write_uncertainty,
 )
+
+ORIENTATION, MAKER = ExifTags.Base.Orientation, ExifTags.Base.Make
+GPS = ExifTags.IFD.GPSInfo
 
 
 def _photograph(pixels, alpha=None):
@@ -69,6 +73,24 @@ def test_alpha_is_kept(tint, tmp_path):
     np.testing.assert_array_equal(written.pixels, colored.rgb)
 
 
+@pytest.mark.parametrize("name", ["out.png", "out.tif"])
+def test_color_profile_and_exif_are_kept(tint, tmp_path, name):
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKER] = 6, "Camera"
+    exif.get_ifd(GPS)[2] = (47.0, 22.0, 12.0)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (6, 4), (90, 120, 60)).save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
+    photograph = read_photograph(tmp_path / "a.jpg")
+    write_photograph(color_photograph(tint, photograph), tmp_path / name)
+    with Image.open(tmp_path / name) as written:
+        assert written.size == (4, 6)  # upright
+        assert written.info["icc_profile"] == profile
+        kept = written.getexif()
+        assert kept[MAKER] == "Camera" and kept.get(ORIENTATION, 1) == 1
+        assert kept.get_ifd(GPS)[2] == (47.0, 22.0, 12.0)
+        assert (written.text["Software"] == PROVENANCE) if name == "out.png" else True
+
+
 @pytest.mark.parametrize("name", ["out.png", "out.TIF", "deep/er/out.tiff"])
 def test_written_photographs_are_lossless_and_whole(tmp_path, name):
     colored = _colored()
@@ -89,11 +111,13 @@ def test_lossy_formats_are_refused(tmp_path, name):
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     (tmp_path / "out.png").write_bytes(b"old")
 
-    def fail(self, path):
-        path.write_bytes(b"half")
+    write_bytes = Path.write_bytes
+
+    def fail(path, content):
+        write_bytes(path, content[:4])
         raise OSError("disk full")
 
-    monkeypatch.setattr(Image.Image, "save", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(UserError, match=r"cannot write .*out.png: disk full"):
         write_photograph(_colored(), tmp_path / "out.png")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -1,6 +1,11 @@
 import threading
 
-from tfcolor.server.watcher import Repeater, find_versions, fingerprint
+from tfcolor.server.watcher import (
+    Repeater,
+    describe_missing_versions,
+    find_versions,
+    fingerprint,
+)
 
 
 def test_versions_are_folders_named_by_numbers(tmp_path):
@@ -48,3 +53,13 @@ def test_no_interval_means_no_thread():
     repeater.start()
     repeater.stop()
     assert "watcher" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_folder_without_versions_says_where_there_are_some(tmp_path):
+    (tmp_path / "models/a/1").mkdir(parents=True)
+    (tmp_path / "models/a/1/saved_model.pb").touch()
+    (tmp_path / "empty").mkdir()
+    tell = describe_missing_versions
+    assert tell(tmp_path / "empty") == f"there is no version in {tmp_path}/empty yet"
+    assert tell(tmp_path / "models").endswith(f"did you mean {tmp_path}/models/a?")
+    assert "name the folder above it" in tell(tmp_path / "models/a/1")

@@ -1,24 +1,31 @@
 """Photograph files in, colored photograph files out."""
 
 import dataclasses
+import io
 import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from tfcolor import __version__
 from tfcolor.color.lightness import quantize_rgb
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import atomic_path
 from tfcolor.data.images import IMAGE_SUFFIXES, Photograph
 from tfcolor.inference.loading import GrayToColor
 
-OUTPUT_SUFFIXES = (".png", ".tif", ".tiff")
-"""Lossless formats: others would not keep the lightness."""
+OUTPUT_FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}
+"""Lossless formats by suffix: others would not keep the lightness."""
+
+PROVENANCE = f"tfcolor {__version__}, colors predicted from the lightness"
+"""The text `Software` of a PNG file."""
 
 COLORIZED_MARK = "_colorized"
 UNCERTAINTY_MARK = "_uncertainty"
@@ -34,12 +41,16 @@ class ColoredPhotograph:
       rgb: uint8 [H, W, 3].
       uncertainty: float32 [H, W] in [0, 1].
       alpha: uint8 [H, W], or None for an opaque photograph.
+      icc_profile: the photograph's own, which holds for `rgb` too, or None.
+      exif: the photograph's EXIF block, without an orientation, or None.
     """
 
     gray: np.ndarray
     rgb: np.ndarray
     uncertainty: np.ndarray
     alpha: np.ndarray | None = None
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +101,7 @@ def assemble(
     """Returns a photograph with the colors that a colorizer found.
 
     Args:
-      photograph: what was colored; gives the alpha.
+      photograph: what was colored; gives alpha and metadata.
       gray: float32 [1, H, W, 1], its lightness in [0, 1].
       outputs: `rgb` float32 [1, H, W, 3] and `uncertainty` float32 [1, H, W].
 
@@ -104,6 +115,8 @@ def assemble(
         rgb=quantize_rgb(outputs["rgb"][0]).numpy(),
         uncertainty=outputs["uncertainty"][0].numpy(),
         alpha=None if alpha is None else np.round(255 * alpha).astype(np.uint8),
+        icc_profile=photograph.icc_profile,
+        exif=photograph.exif,
     )
 
 
@@ -126,7 +139,7 @@ def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -
     """Writes a colored photograph, atomically.
 
     Args:
-      colored: what to write; alpha is kept.
+      colored: what to write.
       path: the file; its suffix says the format.
 
     Raises:
@@ -135,10 +148,24 @@ def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -
     """
     target = Path(path)
     check_output_suffix(target)
+    _write(encode_photograph(colored, OUTPUT_FORMATS[target.suffix.lower()]), target)
+
+
+def encode_photograph(colored: ColoredPhotograph, file_format: str = "PNG") -> bytes:
+    """Returns the file of a colored photograph.
+
+    Args:
+      colored: what it holds; alpha, color profile and EXIF are kept.
+      file_format: "PNG" or "TIFF". PNG also tells where the colors come from.
+
+    Returns:
+      The content of the file.
+    """
     pixels = colored.rgb
     if colored.alpha is not None:
         pixels = np.concatenate([pixels, colored.alpha[..., None]], axis=-1)
-    _write_image(pixels, target)
+    metadata = {"icc_profile": colored.icc_profile, "exif": colored.exif}
+    return _encode(pixels, file_format, {k: v for k, v in metadata.items() if v})
 
 
 def write_uncertainty(uncertainty: np.ndarray, path: str | os.PathLike[str]) -> None:
@@ -146,28 +173,40 @@ def write_uncertainty(uncertainty: np.ndarray, path: str | os.PathLike[str]) -> 
 
     Args:
       uncertainty: float32 [H, W] in [0, 1], which become black and white.
-      path: the file; its suffix says the format.
+      path: the PNG file.
 
     Raises:
       UserError: if the file cannot be written.
     """
-    _write_image(np.round(255 * uncertainty).astype(np.uint8), Path(path))
+    pixels = np.round(255 * uncertainty).astype(np.uint8)
+    _write(_encode(pixels, "PNG", {}), Path(path))
 
 
-def _write_image(pixels: np.ndarray, target: Path) -> None:
-    """Writes uint8 [H, W] or [H, W, C] pixels, atomically."""
+def _encode(pixels: np.ndarray, file_format: str, metadata: dict[str, bytes]) -> bytes:
+    """Returns the file of uint8 [H, W] or [H, W, C] pixels."""
+    buffer = io.BytesIO()
+    options: dict[str, Any] = dict(metadata)
+    if file_format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", PROVENANCE)
+    Image.fromarray(pixels).save(buffer, format=file_format, **options)
+    return buffer.getvalue()
+
+
+def _write(content: bytes, target: Path) -> None:
+    """Writes a file, atomically."""
     with atomic_path(target) as temporary:
         try:
-            Image.fromarray(pixels).save(temporary)
+            temporary.write_bytes(content)
         except OSError as error:
             raise UserError(f"cannot write {target}: {error}") from error
 
 
 def check_output_suffix(path: Path) -> None:
     """Raises UserError unless a path ends as a lossless image does."""
-    if path.suffix.lower() not in OUTPUT_SUFFIXES:
+    if path.suffix.lower() not in OUTPUT_FORMATS:
         raise UserError(
-            f"cannot write {path}: expected a name that ends in {', '.join(OUTPUT_SUFFIXES)} "
+            f"cannot write {path}: expected a name that ends in {', '.join(OUTPUT_FORMATS)} "
             "(lossless, so that the lightness stays as it was)"
         )
 

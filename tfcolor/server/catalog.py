@@ -13,7 +13,7 @@ from tfcolor.server.model_settings import ModelSettings
 from tfcolor.server.servable import Servable
 from tfcolor.server.status import RequestError, invalid
 from tfcolor.server.versions import Load, ModelVersions, Version
-from tfcolor.server.watcher import find_versions, fingerprint
+from tfcolor.server.watcher import describe_missing_versions, find_versions, fingerprint
 
 
 class ModelCatalog:
@@ -66,7 +66,7 @@ class ModelCatalog:
                     grpc.StatusCode.UNKNOWN, f"model {name} cannot be served: {failed[0]}"
                 )
             if not records:
-                say(f"model {name} has no version in {model.settings.base_path} yet")
+                say(f"model {name}: {describe_missing_versions(model.settings.base_path)}")
         self._check_labels(settings)
         self._labels = {model.name: model.labels for model in settings}
 

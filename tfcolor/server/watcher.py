@@ -29,6 +29,24 @@ def find_versions(base_path: Path) -> dict[int, Path]:
     }
 
 
+def describe_missing_versions(base_path: Path) -> str:
+    """Says that a model's folder has no version, and where there are some.
+
+    A folder above the model's, and a version's own, are what people name instead.
+
+    Args:
+      base_path: the model's folder.
+
+    Returns:
+      The message, without the model's name.
+    """
+    if (base_path / "saved_model.pb").exists():
+        return f"{base_path} is a version itself: name the folder above it"
+    below = [path for path in sorted(base_path.iterdir()) if path.is_dir() and find_versions(path)]
+    hint = f"; did you mean {below[0]}?" if below else ""
+    return f"there is no version in {base_path} yet{hint}"
+
+
 def fingerprint(path: Path) -> object:
     """Returns what tells whether a folder has changed: its files, sizes and times.
 

@@ -24,7 +24,7 @@ from tfcolor.inference.hints import Hints, hinted_histograms
 from tfcolor.inference.histogram_transfer import target_histograms
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.painting import Painter, SizeOptions
-from tfcolor.inference.photographs import ColoredPhotograph, gray_batch
+from tfcolor.inference.photographs import ColoredPhotograph, encode_photograph, gray_batch
 from tfcolor.inference.sheet import uncertainty_picture
 from tfcolor.inference.variations import Wishes, color_variations
 from tfcolor.web.look import Look, PlacedHint
@@ -147,7 +147,7 @@ class Easel:
         """
         painted = self.paint(look, size)
         if size == "full":
-            return encode_png(painted.rgb, painted.alpha, compression=None)
+            return encode_photograph(painted)
         return encode_png(painted.rgb, painted.alpha)
 
     def paint(self, look: Look, size: str) -> ColoredPhotograph:
@@ -275,15 +275,12 @@ def resize_photograph(photograph: Photograph, size: tuple[int, int]) -> Photogra
     )
 
 
-def encode_png(
-    pixels: np.ndarray, alpha: np.ndarray | None = None, compression: int | None = 1
-) -> bytes:
-    """Returns a picture as a PNG file.
+def encode_png(pixels: np.ndarray, alpha: np.ndarray | None = None) -> bytes:
+    """Returns a picture for the screen as a PNG file, quickly.
 
     Args:
       pixels: uint8 [H, W] or [H, W, 3].
       alpha: uint8 or uint16 [H, W], or None for an opaque picture.
-      compression: zlib's level; None takes that of the files of `colorize`.
 
     Returns:
       The file.
@@ -292,6 +289,5 @@ def encode_png(
         opacity = alpha if alpha.dtype == np.uint8 else (alpha // 257).astype(np.uint8)
         pixels = np.dstack([pixels, opacity])
     buffer = io.BytesIO()
-    level = {} if compression is None else {"compress_level": compression}
-    Image.fromarray(pixels).save(buffer, format="PNG", **level)
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
