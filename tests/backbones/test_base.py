@@ -74,17 +74,28 @@ def test_input_means_must_be_as_many_as_channels():
         _build("vgg16", 3, input_mean=(0.1, 0.2))
 
 
-@every_chain
+@every_backbone
 def test_canonical_mode_collapses_to_vectors_with_the_same_variables(name):
     backbone = _build(name)
     num_variables = len(backbone.variables)
     size = backbone.canonical_size
     features = backbone(_images((size, size)), convolutional=False)
-    for key in ("fc6", "fc7"):
+    for key in {"fc6", "fc7"} & features.keys():
         assert features[key].shape == [2, backbone.tap_channels[key]]
-    np.testing.assert_array_equal(features["top"], features["fc7"])
+    assert features["top"].shape == [2, backbone.top_features]
+    np.testing.assert_array_equal(features["top"], features.get("fc7", features["top"]))
     backbone(_images())
     assert len(backbone.variables) == num_variables
+
+
+@every_backbone
+def test_head_of_the_canonical_mode_reads_the_top(name):
+    backbone = _build(name)
+    size = backbone.canonical_size
+    taps = backbone.canonical_taps()
+    top = taps.pop("top")
+    assert top == Tap("top", size, (size - 1) / 2, backbone.top_features)
+    assert taps == backbone.taps(size, size)
 
 
 @every_backbone
@@ -193,8 +204,8 @@ def test_initial_weights_and_masks_depend_on_the_seed_only(name):
 def test_dropout_follows_the_example(name):
     backbone = _build(name, use_batch_norm=False)
     images = _images()
-    whole = backbone(images, seeds=SEEDS, training=True)["fc7"]
-    half = backbone(images[1:], seeds=SEEDS[1:], training=True)["fc7"]
+    whole = backbone(images, seeds=SEEDS, training=True)["top"]
+    half = backbone(images[1:], seeds=SEEDS[1:], training=True)["top"]
     np.testing.assert_allclose(half, whole[1:], rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="got no seeds"):
         backbone(images, training=True)

@@ -1,12 +1,20 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.backbones.chain import ChainBackbone, ChainOptions, Conv, Pool
+from tfcolor.backbones.chain import (
+    ChainBackbone,
+    ChainOptions,
+    Conv,
+    FullyConnectedOptions,
+    Pool,
+)
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options
+from tfcolor.core.taps import Tap
 
 STAGES = (
     Conv("conv1", 8, kernel=3, stride=2, canonical_padding="VALID"),
@@ -44,15 +52,22 @@ def test_layers_are_normalized_then_rectified():
     np.testing.assert_allclose(features["conv1"], np.maximum(maps, 0), rtol=1e-3, atol=1e-4)
 
 
-def test_dropout_follows_fully_connected_layers_only():
-    features = _chain(dropout_rate=0.5)(
-        tf.random.uniform([3, 11, 14, 3]), seeds=SEEDS, training=True
-    )
-    kept = _chain(dropout_rate=0.0)(
-        tf.random.uniform([3, 11, 14, 3], seed=1), seeds=None, training=True
-    )
-    assert np.mean(features["fc3"] == 0) > 0.6 > np.mean(kept["fc3"] == 0)
-    np.testing.assert_array_equal(features["top"], features["fc3"])
+def test_dropout_follows_the_layers_that_declare_it():
+    stages = [
+        dataclasses.replace(stage, dropout_rate=rate) if isinstance(stage, Conv) else stage
+        for stage, rate in zip(STAGES, (None, None, 0.0, 0.5), strict=True)
+    ]
+    chain, images = _chain(stages, use_batch_norm=False), tf.random.uniform([3, 21, 24, 3])
+    assert {name: layer.rate for name, layer in chain.dropouts.items()} == {"conv2": 0, "fc3": 0.5}
+    plain = chain(images, training=False)
+    dropped = chain(images, seeds=SEEDS, training=True)
+    np.testing.assert_array_equal(plain["conv2"], dropped["conv2"])
+    alive = plain["fc3"].numpy() > 0
+    kept = dropped["fc3"].numpy() > 0
+    assert not np.any(kept & ~alive)
+    assert 0.4 < kept[alive].mean() < 0.6
+    np.testing.assert_allclose(dropped["fc3"][kept], 2 * plain["fc3"][kept], rtol=1e-5)
+    np.testing.assert_array_equal(dropped["top"], dropped["fc3"])
 
 
 def test_lrn_comes_before_the_pool_and_leaves_the_tap():
@@ -71,6 +86,86 @@ def test_canonical_mode_pads_as_declared():
     assert features["conv1"].shape == [3, 4, 4, 8]
     assert features["conv2"].shape == [3, 2, 2, 12]
     assert features["fc3"].shape == features["top"].shape == [3, 16]
+
+
+def test_top_without_fully_connected_layers_is_the_flat_map():
+    """The last pool comes before the top, and in the canonical mode only."""
+    stages = (*STAGES[:3], Pool(2, 2))
+    chain = _chain(stages)
+    features = chain(tf.random.uniform([2, 9, 9, 3]), convolutional=False)
+    assert features["conv2"].shape == [2, 2, 2, 12]
+    assert chain.top_features == 12
+    np.testing.assert_array_equal(features["top"], tf.reduce_max(features["conv2"], [1, 2]))
+    flat = _chain(STAGES[:3])(tf.random.uniform([2, 9, 9, 3]), convolutional=False)
+    np.testing.assert_array_equal(flat["top"], tf.reshape(flat["conv2"], [2, 48]))
+    maps = chain(tf.random.uniform([2, 11, 14, 3]))
+    np.testing.assert_array_equal(maps["top"], maps["conv2"])
+
+
+def test_flat_map_of_another_size_is_an_error():
+    with pytest.raises(ValueError, match=r"chain: the top is a 4x2 map.*images must be 9x9"):
+        _chain(STAGES[:3])(tf.zeros([3, 17, 9, 3]), convolutional=False)
+
+
+def test_head_of_the_canonical_mode_reads_the_collapsed_top():
+    taps = _chain(STAGES[:3]).canonical_taps()
+    assert list(taps) == ["input", "conv1", "conv2", "top"]
+    assert taps["top"] == Tap("top", stride=9, offset=4.0, channels=48)
+    assert taps["conv2"] == _chain(STAGES[:3]).taps(9, 9)["conv2"]
+
+
+def test_bias_padding_continues_what_the_layer_before_gives_without_input():
+    stages = (STAGES[0], STAGES[1], STAGES[2], dataclasses.replace(STAGES[3], kernel=7))
+    chain = _chain(stages, use_batch_norm=False, padding="bias")
+    for layer in chain.convolutions.values():
+        layer.bias.assign(tf.random.stateless_normal(layer.bias.shape, seed=[1, 2]))
+    images = tf.random.uniform([2, 31, 26, 3])
+    features = chain(images)
+    conv1 = chain.convolutions["conv1"]
+    expected = tf.nn.relu(conv1(features["input"]))
+    np.testing.assert_allclose(features["conv1"], expected, rtol=1e-5, atol=1e-6)
+    pooled = tf.nn.max_pool2d(expected, 3, 2, "SAME").numpy()
+    for (name, below), size, pads in zip(
+        itertools.pairwise(["fc3", "conv2", "conv1"]), (7, 3), (3, 1), strict=True
+    ):
+        layer, edge = chain.convolutions[name], np.maximum(chain.convolutions[below].bias, 0)
+        source = features["conv2"].numpy() if name == "fc3" else pooled
+        around = [(0, 0), (pads, pads), (pads, pads), (0, 0)]
+        inside = np.pad(np.ones_like(source), around)
+        padded = inside * np.pad(source, around) + (1 - inside) * edge
+        assert layer.kernel_size == (size, size)
+        found = tf.nn.relu(layer(padded.astype(np.float32), padding="VALID"))
+        np.testing.assert_allclose(features[name], found, rtol=1e-4, atol=1e-5)
+
+
+def test_its_variables_are_found_as_in_any_module():
+    """Methods of a network may not hide those of `tf.Module`."""
+    chain = _chain()
+    assert set(chain.convolutions.values()) <= set(chain.submodules)
+
+
+def test_gradient_flows_into_a_bias_through_the_padding():
+    chain = _chain(STAGES[:3], use_batch_norm=False, padding="bias")
+    bias = chain.convolutions["conv1"].bias
+    bias.assign(tf.ones_like(bias))
+    with tf.GradientTape() as tape:
+        features = chain(
+            tf.random.uniform([2, 11, 14, 3]),
+            visitor=lambda name, map_: tf.stop_gradient(map_) if name == "conv1" else map_,
+        )
+        total = tf.reduce_sum(features["top"])
+    assert np.all(np.abs(tape.gradient(total, bias)) > 0)
+
+
+def test_zero_bias_or_no_padding_make_no_difference():
+    images = tf.random.uniform([2, 9, 9, 3])
+    zero, bias = (_chain(use_batch_norm=False, padding=kind) for kind in ("zero", "bias"))
+    np.testing.assert_allclose(zero(images)["top"], bias(images)["top"], rtol=1e-5, atol=1e-6)
+
+
+def test_bias_padding_with_batch_norm_is_a_usage_error():
+    with pytest.raises(UsageError, match=r"--chain_padding=bias: .*--chain_use_batch_norm=false"):
+        _chain(padding="bias")
 
 
 def test_batch_of_one_keeps_its_axis_in_the_canonical_mode():
@@ -120,9 +215,10 @@ def test_statistics_variant_is_passed_on():
         ({"width_multiplier": 0.0}, "--vgg16_width_multiplier=0.0: expected at least"),
         ({"dropout_rate": 1.0}, "--vgg16_dropout_rate=1.0: expected at most"),
         ({"tap_alignment": "corner"}, "expected one of centered, zero"),
+        ({"padding": "edge"}, "--vgg16_padding=edge: expected one of zero, bias"),
         ({"batch_norm_statistics": "frozen"}, "expected one of batch, moving"),
     ],
 )
 def test_illegal_options_are_usage_errors(options, message):
     with pytest.raises(UsageError, match=message):
-        check_options(ChainOptions(**options), prefix="vgg16_")
+        check_options(FullyConnectedOptions(**options), prefix="vgg16_")

@@ -1,9 +1,12 @@
+import dataclasses
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.backbones.cifar import CifarOptions
+from tfcolor.backbones.field_of_view import WidenedBackbone
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.config.assembly import (
     build_network,
@@ -17,6 +20,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.tasks.classification import ClassificationOptions
 
 SIZE = SizeOptions(24, 48)
 
@@ -57,6 +61,49 @@ def test_network_of_a_run_has_the_weights_of_its_checkpoint(tiny_run, checkpoint
         if name.startswith("network/head/hidden/kernel/.ATTR")
     ]
     np.testing.assert_array_equal(network.head.hidden.kernel, saved[0])
+
+
+def test_a_run_may_have_further_blocks(tiny_run, tmp_path):
+    flags = (tiny_run / "flags.cfg").read_text()
+    more = "--field_of_view_blocks=2\n--colorization_taps=\n"
+    (tmp_path / "flags.cfg").write_text(f"{flags}\n{more}")
+    experiment = load_experiment(tmp_path)
+    made = build_network(experiment, build_task(experiment, {}))
+    for variable in made.variables:
+        variable.assign(variable + tf.ones([], variable.dtype))
+    tf.train.Checkpoint(network=made).save(str(tmp_path / "checkpoints/best/ckpt"))
+    network, origin = load_network(tmp_path)
+    assert (type(network.backbone), origin["backbone"]) == (WidenedBackbone, "alexnet")
+    assert network.head.hidden.tap_names[-3:] == ("fc7", "conv8_1", "conv9_1")
+    for first, second in zip(made.variables, network.variables, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert network.features(tf.zeros([1, 40, 70, 1]))["conv9_1"].shape == [1, 1, 1, 32]
+
+
+def test_canonical_mode_has_no_further_blocks(tiny_run):
+    experiment = load_experiment(tiny_run)
+    run = dataclasses.replace(experiment.run, task=("classification",), field_of_view_blocks=1)
+    experiment = dataclasses.replace(experiment, run=run, task=ClassificationOptions(num_classes=3))
+    with pytest.raises(UsageError, match=r"--field_of_view_blocks=1: expected 0.*classification"):
+        build_network(experiment, build_task(experiment, {}))
+
+
+def test_head_of_a_small_network_reads_its_flat_top(tiny_run):
+    experiment = load_experiment(tiny_run)
+    experiment = dataclasses.replace(
+        experiment,
+        run=dataclasses.replace(experiment.run, task=("classification",), backbone="cifar_shallow"),
+        task=ClassificationOptions(num_classes=100, input="color"),
+        backbone=CifarOptions(),
+    )
+    network = build_network(experiment, build_task(experiment, {}))
+    # Sections 3.4 and 10 of the specification: 71,152 and a task layer of 307,300.
+    sizes = [
+        sum(one.shape.num_elements() for one in part.trainable_variables)
+        for part in (network.backbone, network.head)
+    ]
+    assert sizes == [71_152, 307_300]
+    assert network({"image": tf.zeros([2, 32, 32, 3])})["logits"].shape == [2, 100]
 
 
 def test_the_last_stands_in_for_a_missing_best(tiny_run, tmp_path):

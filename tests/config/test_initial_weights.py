@@ -6,12 +6,19 @@ import tensorflow as tf
 
 from tfcolor.config.command import define_flags, execute
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import build_network, build_task, load_colorizer, load_network
+from tfcolor.config.assembly import (
+    build_network,
+    build_task,
+    load_colorizer,
+    load_network,
+    open_experiment_readers,
+)
 from tfcolor.config.experiment import read_experiment
-from tfcolor.config.initial_weights import load_initial_weights
-from tfcolor.core.errors import UserError
+from tfcolor.config.initial_weights import initialize_backbone
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.train import COMMAND
+from tfcolor.training.checkpoints import Checkpoints
 
 NUM_CLASSES = "--classification_num_classes=3"
 SHORT = ("--num_steps=2", "--checkpoint_every_steps=1", "--batch_size=2")
@@ -43,10 +50,27 @@ def _build(flags):
     return build_network(experiment, build_task(experiment, {}))
 
 
-def _start(flags):
+def _start(flags, *, reads_images=False):
     """Builds the network of a new run and gives it its initial weights."""
-    network = _build(flags)
-    load_initial_weights(network.backbone, _describe(flags))
+    experiment = _describe(flags)
+    readers = open_experiment_readers(experiment) if reads_images else {}
+    task = build_task(experiment, readers)
+    network = build_network(experiment, task)
+    initialize_backbone(network.backbone, experiment, task)
+    return network
+
+
+def _write_run(folder, flags, steps=(7,)):
+    """Writes the run of flags, with other random weights at each step; returns the last."""
+    folder.mkdir()
+    (folder / "flags.cfg").write_text("\n".join(flags))
+    for step in steps:
+        network = _build([*flags, f"--seed={step}"])
+        for index, norm in enumerate(network.backbone.batch_norms.values()):
+            norm.moving_mean.assign(tf.fill(norm.moving_mean.shape, -0.1 * index))
+            norm.moving_variance.assign(tf.fill(norm.moving_mean.shape, 0.5 + 0.1 * index))
+        checkpoint = tf.train.Checkpoint(network=network)
+        Checkpoints(folder / "checkpoints", checkpoint, 3, is_chief=True).save(step)
     return network
 
 
@@ -85,18 +109,19 @@ def test_the_backbone_starts_where_the_other_run_was_best(classifier_run, tiny_f
         _assert_equal(network.backbone, fresh.backbone)
 
 
-def test_a_run_starts_from_another_and_goes_on_from_itself(classifier_run, tiny_flags, tmp_path):
+def test_a_frozen_run_keeps_the_other_backbone_and_goes_on_from_itself(
+    classifier_run, tiny_flags, tmp_path
+):
     shutil.copytree(classifier_run, tmp_path / "other")
     weights = f"--initial_weights={tmp_path / 'other'}"
     run = tmp_path / "run"
-    arguments = [*tiny_flags, *SHORT, "--learning_rate=0", weights, f"--run_dir={run}"]
+    arguments = [*tiny_flags, *SHORT, "--frozen_through=top", weights, f"--run_dir={run}"]
     assert execute(COMMAND, arguments) == 0
     assert f"{weights}\n" in (run / "flags.cfg").read_text()
     network, other = load_network(run, "last")[0], load_network(classifier_run)[0]
-    for ours, theirs in zip(
-        network.backbone.trainable_variables, other.backbone.trainable_variables, strict=True
-    ):
-        np.testing.assert_array_equal(ours, theirs)
+    _assert_equal(network.backbone, other.backbone)
+    with pytest.raises(AssertionError):
+        _assert_equal(network.head, _build(tiny_flags).head)
     shutil.rmtree(tmp_path / "other")
     (run / "result.json").unlink()
     assert execute(COMMAND, arguments) == 0
@@ -107,17 +132,12 @@ def test_a_run_starts_from_another_and_goes_on_from_itself(classifier_run, tiny_
     [
         (["--backbone=vgg16", "--colorization_taps="], "--backbone=alexnet; this one has vgg16$"),
         (
-            ["--task=classification", "--classification_input=color", NUM_CLASSES],
-            r"first layer for gray images \(1 channels\), and this run has color ones \(3\): "
-            "start from a run on color images; --classification_input chooses",
-        ),
-        (
             ["--alexnet_width_multiplier=0.05"],
             r"has other layers: --alexnet_width_multiplier was 0\.03, is 0\.05$",
         ),
         (
-            ["--alexnet_use_batch_norm=false"],
-            r"has other layers: --alexnet_use_batch_norm was True, is False$",
+            ["--alexnet_use_batch_norm=false", "--alexnet_width_multiplier=0.05"],
+            r"layers: --alexnet_width_multiplier was 0\.03, is 0\.05; --alexnet_use_batch_norm",
         ),
     ],
 )
@@ -142,3 +162,135 @@ def test_another_mean_is_refused(classifier_run, tiny_flags):
     flags = [*tiny_flags, f"--initial_weights={classifier_run}", "--alexnet_input_mean=0.3"]
     with pytest.raises(UserError, match=r"was made with --alexnet_input_mean=0\.4488"):
         _start(flags)
+
+
+COLOR = ("--task=classification", "--classification_input=color", NUM_CLASSES)
+PLAIN = "--alexnet_use_batch_norm=false"
+
+
+@pytest.mark.parametrize("flags", [[PLAIN], [*COLOR], [PLAIN, *COLOR]])
+def test_batch_norm_is_absorbed_and_gray_becomes_color(tiny_flags, tmp_path, caplog, flags):
+    caplog.set_level("INFO")
+    other = _write_run(tmp_path / "run", tiny_flags)
+    network = _start([*tiny_flags, f"--initial_weights={tmp_path / 'run'}", *flags])
+    gray = tf.random.stateless_uniform([2, 40, 48, 1], [1, 2])
+    images = tf.repeat(gray, network.backbone.input_channels, axis=-1)
+    expected, ours = other.features(gray), network.features(images)
+    for name in set(expected) - {"x"}:
+        assert np.max(expected[name]) > 0.1
+        np.testing.assert_allclose(ours[name], expected[name], atol=1e-5, err_msg=name)
+    said = caplog.text
+    assert f"alexnet starts from step 7 of {tmp_path / 'run'}; its" in said
+    assert ("batch norm is absorbed" in said) == (PLAIN in flags)
+    assert ("its first layer goes from gray to color" in said) == (COLOR[0] in flags)
+
+
+def test_batch_norm_cannot_be_made_up(tiny_flags, tmp_path):
+    _write_run(tmp_path / "run", [*tiny_flags, PLAIN])
+    with pytest.raises(UserError, match=r"has no batch norm, .*--alexnet_use_batch_norm=false too"):
+        _start([*tiny_flags, f"--initial_weights={tmp_path / 'run'}"])
+
+
+def test_residual_networks_keep_their_batch_norm(tmp_path, tiny_flags):
+    flags = [
+        *tiny_flags,
+        "--backbone=resnet50",
+        "--resnet50_width_multiplier=0.03",
+        "--resnet50_stage_blocks=1,1,1,1",
+        "--colorization_taps=res5a",
+    ]
+    other = _write_run(tmp_path / "run", flags)
+    weights = f"--initial_weights={tmp_path / 'run'}"
+    _assert_equal(_start([*flags, weights]).backbone, other.backbone)
+    with pytest.raises(UserError, match=r"which resnet50 keeps: .*use_batch_norm=true"):
+        _start([*flags, weights, "--resnet50_use_batch_norm=false"])
+    with pytest.raises(UserError, match=r"other layers: --resnet50_batch_norm_scale was False, is"):
+        _start([*flags, weights, "--resnet50_batch_norm_scale=true"])
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(0, 2), (2, 1), (2, 0), (2, 2)])
+def test_blocks_above_are_taken_over_where_there_are_as_many(tiny_flags, tmp_path, theirs, ours):
+    other = _write_run(tmp_path / "run", [*tiny_flags, f"--field_of_view_blocks={theirs}"])
+    flags = [*tiny_flags, f"--field_of_view_blocks={ours}"]
+    network, fresh = _start([*flags, f"--initial_weights={tmp_path / 'run'}"]), _build(flags)
+    for name, layer in network.backbone.convolutions.items():
+        is_taken = theirs == ours or not name.endswith("_1")
+        expected = (other if is_taken else fresh).backbone.convolutions[name]
+        _assert_equal(layer, expected)
+    for name, norm in network.backbone.batch_norms.items():
+        _assert_equal(norm, other.backbone.batch_norms[name])
+
+
+def test_blocks_above_are_taken_over_with_absorption(tiny_flags, tmp_path):
+    flags = [*tiny_flags, "--field_of_view_blocks=1"]
+    other = _write_run(tmp_path / "run", flags)
+    network = _start([*flags, PLAIN, f"--initial_weights={tmp_path / 'run'}"])
+    gray = tf.random.stateless_uniform([1, 64, 64, 1], [1, 2])
+    expected, ours = other.features(gray)["conv8_1"], network.features(gray)["conv8_1"]
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_a_checkpoint_is_chosen_by_its_step(tiny_flags, tmp_path):
+    _write_run(tmp_path / "run", tiny_flags, steps=(3, 5))
+    weights = f"--initial_weights={tmp_path / 'run'}"
+    kernels = {step: _build([*tiny_flags, f"--seed={step}"]).backbone for step in (3, 5)}
+    for choice, step in (("3", 3), ("last", 5)):
+        network = _start([*tiny_flags, weights, f"--initial_checkpoint={choice}"])
+        _assert_equal(network.backbone.convolutions["conv5"], kernels[step].convolutions["conv5"])
+    with pytest.raises(UserError, match="of step 4: expected best, last or one of 3, 5"):
+        _start([*tiny_flags, weights, "--initial_checkpoint=4"])
+    with pytest.raises(UsageError, match="'first': expected best, last or a step"):
+        _start([*tiny_flags, weights, "--initial_checkpoint=first"])
+
+
+def test_weight_files_are_to_be_converted_and_unknown_names_refused(tiny_flags, tmp_path):
+    path = tmp_path / "vgg16.caffemodel"
+    path.write_bytes(b"weights")
+    with pytest.raises(UserError, match=f"is a file; .*tfcolor convert --source={path} --run_dir"):
+        _start([*tiny_flags, f"--initial_weights={path}"])
+    with pytest.raises(UserError, match="=k_means: expected random, kmeans or a run's folder"):
+        _start([*tiny_flags, "--initial_weights=k_means"])
+
+
+@pytest.mark.parametrize("flags", [[], ["--initial_weights=random"]])
+def test_without_another_choice_weights_are_random(tiny_flags, caplog, flags):
+    caplog.set_level("INFO")
+    _assert_equal(_start([*tiny_flags, *flags]), _build(tiny_flags))
+    assert "alexnet starts from random weights" in caplog.text
+
+
+def test_filters_are_fitted_to_the_training_images(tiny_flags, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("tfcolor.config.initial_weights.MAX_IMAGES", 24)
+    flags = [*tiny_flags, "--initial_weights=kmeans", "--field_of_view_blocks=1", PLAIN]
+    network, fresh = _start(flags, reads_images=True), _build(flags)
+    assert "alexnet starts from k-means filters of 24 training images; " in caplog.text
+    assert "fc7 random, of unit variance on them; its further blocks stay random" in caplog.text
+    block = network.backbone.convolutions["conv8_1"]
+    _assert_equal(block, fresh.backbone.convolutions["conv8_1"])
+    ratio = (
+        network.backbone.convolutions["conv1"].kernel / fresh.backbone.convolutions["conv1"].kernel
+    )
+    assert np.std(ratio) > 0.1
+    _assert_equal(network.head, fresh.head)
+
+
+def test_layers_are_rebalanced_after_loading(tiny_flags, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("tfcolor.config.initial_weights.MAX_IMAGES", 8)
+    flags = [*tiny_flags, PLAIN]
+    other = _write_run(tmp_path / "run", flags)
+    start = [*flags, f"--initial_weights={tmp_path / 'run'}", "--rebalance"]
+    ours = _start(start, reads_images=True).backbone.convolutions["conv1"].kernel
+    ratio = ours / other.backbone.convolutions["conv1"].kernel
+    np.testing.assert_allclose(ratio, tf.fill(ratio.shape, ratio[0, 0, 0, 0]), rtol=1e-5)
+    assert abs(float(ratio[0, 0, 0, 0]) - 1) > 0.1
+    assert "run; every layer is re-balanced on training images" in caplog.text
+    with pytest.raises(UserError, match="cannot re-balance a network with batch norm"):
+        _start([*tiny_flags, "--rebalance"])
+
+
+def test_workers_cannot_fit_weights_to_images(tiny_flags):
+    for flag in ("--initial_weights=kmeans", "--rebalance"):
+        with pytest.raises(UserError, match=f"{flag} with --strategy=multi_worker"):
+            _start([*tiny_flags, flag, "--strategy=multi_worker"])

@@ -69,6 +69,27 @@ def test_offset_is_the_center_of_what_a_cell_sees(window, size):
     assert tap.stride * (outputs.shape[2] // 2) + tap.offset[1] == seen.mean()
 
 
+@pytest.mark.parametrize("as_size", [int, tf.constant], ids=["static", "tensor"])
+@pytest.mark.parametrize("sizes", [(448, 352), (227, 203), (75, 41), (3, 130)])
+def test_a_chain_may_be_continued_from_any_map(sizes, as_size):
+    windows, given = ALEXNET["fc6"], tuple(map(as_size, sizes))
+    whole = compose_tap("fc6", 4, windows, given)
+    for first in range(1, len(windows)):
+        start = compose_tap("", 9, windows[:first], given)
+        cells = given
+        for window in windows[:first]:
+            cells = tuple(window.output_size(size) for size in cells)
+        found = compose_tap("fc6", 4, windows[first:], cells, start=start)
+        assert (found.name, found.stride, found.channels) == ("fc6", 32, 4)
+        assert [*map(float, found.offset)] == [*map(float, whole.offset)]
+
+
+def test_a_continued_chain_keeps_zero_alignment():
+    start = Tap("conv5", 16, 0.0, 7)
+    tap = compose_tap("conv8_1", 4, [VGG_POOL, Window(3)], (14, 9), "zero", start)
+    assert tap == Tap("conv8_1", 32, (0.0, 0.0), 4)
+
+
 def test_zero_alignment_keeps_the_stride_only():
     tap = compose_tap("fc6", 4, ALEXNET["fc6"], (227, 131), alignment="zero")
     assert tap == Tap("fc6", 32, (0.0, 0.0), 4)

@@ -1,11 +1,11 @@
+import dataclasses
 import itertools
 import re
 
 import pytest
 
-from tfcolor.core.errors import UserError
-from tfcolor.data.options import DataOptions, SubsetSource, open_readers
-from tfcolor.data.sources.image_folder import FileSource
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.data.options import DataOptions, open_readers
 
 
 def _names(reader):
@@ -71,15 +71,54 @@ def test_a_missing_place_is_named(tmp_path):
         open_readers(DataOptions(images=str(tmp_path / "nowhere")))
 
 
-def test_subset_reads_the_positions_it_was_given(tmp_path):
-    paths = [tmp_path / f"{number}.png" for number in range(4)]
-    for path in paths:
-        path.write_bytes(path.name.encode())
-    subset = SubsetSource(FileSource(paths), [3, 1])
-    assert subset.num_examples == 2
-    assert [subset.read_bytes(index) for index in (0, 1)] == [b"3.png", b"1.png"]
-    assert subset.name_of(0) == str(paths[3])
-    assert (subset.class_names, subset.label_of(0)) == ((), None)
-    labelled = SubsetSource(FileSource(paths, [0, 1, 1, 2], "abc"), [3, 1])
-    assert [labelled.label_of(index) for index in (0, 1)] == [2, 1]
-    assert labelled.class_names == ("a", "b", "c")
+@pytest.fixture
+def classes(tmp_path):
+    """Four classes of ten images each, empty files."""
+    for name in "abcd":
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            (tmp_path / name / f"{number}.png").touch()
+    return tmp_path
+
+
+def _labels(reader):
+    return [reader.label_of(position) for position in range(reader.num_examples)]
+
+
+def test_samples_are_drawn_from_the_images_to_learn_from(classes):
+    plain = open_readers(DataOptions(images=str(classes)))
+    few = open_readers(DataOptions(images=str(classes), images_per_class=3))
+    some = open_readers(DataOptions(images=str(classes), num_images=7, data_seed=1))
+    assert _labels(few["train"]) == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert some["train"].num_examples == 7
+    for readers in (few, some):
+        assert _names(readers["heldout"]) == _names(plain["heldout"])
+        assert set(_names(readers["train"])) < set(_names(plain["train"]))
+
+
+def test_two_samples_at_once_are_refused():
+    message = "--num_images=5, --images_per_class=2: expected one of them"
+    with pytest.raises(UsageError, match=message):
+        DataOptions(num_images=5, images_per_class=2)
+
+
+def test_buckets_concern_both_splits_and_noise_the_images_to_learn_from(classes):
+    options = DataOptions(images=str(classes), label_buckets="random:2", heldout_fraction=0.5)
+    clean, noisy = (
+        open_readers(dataclasses.replace(options, label_noise=share)) for share in (0.0, 1.0)
+    )
+    for readers in (clean, noisy):
+        names = {readers[split].class_names for split in ("train", "heldout")}
+        assert names == {("bucket_0", "bucket_1")}
+    buckets = {}
+    for split in ("train", "heldout"):
+        for name, label in zip(_names(clean[split]), _labels(clean[split]), strict=True):
+            buckets.setdefault(name.split("/")[-2], set()).add(label)
+    assert sorted(map(sorted, buckets.values())) == [[0], [0], [1], [1]]
+    assert _labels(noisy["heldout"]) == _labels(clean["heldout"])
+    assert _labels(noisy["train"]) != _labels(clean["train"])
+
+
+def test_noise_knows_the_buckets_alone(classes):
+    options = DataOptions(images=str(classes), label_buckets="random:2", label_noise=1.0)
+    assert set(_labels(open_readers(options)["train"])) == {0, 1}

@@ -108,6 +108,8 @@ def test_negative_cache_is_refused(paths):
 
 
 def test_classes_are_those_of_the_source(paths):
-    reader = ExampleReader(FileSource(paths, [1, 0, 0, 1, 0], ["sea", "hill"]))
+    source = FileSource(paths, [1, 0, 0, 1, 0], ["sea", "hill"])
+    reader = ExampleReader(source)
+    assert reader.source is source
     assert reader.class_names == ("sea", "hill")
     assert [reader.label_of(position) for position in range(5)] == [1, 0, 0, 1, 0]

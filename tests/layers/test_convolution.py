@@ -45,6 +45,92 @@ def test_padding_is_chosen_by_the_call():
     assert layer.kernel.shape == [3, 3, 2, 6]
 
 
+def _pad(images, edge, kernel, stride):
+    """Puts `edge` around the maps where TensorFlow's SAME puts zeros."""
+    batch, height, width, _ = images.shape
+    before, totals = [], []
+    for size in (height, width):
+        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        before.append(total // 2)
+        totals.append(total)
+    padded = np.tile(edge, (batch, height + totals[0], width + totals[1], 1))
+    padded[:, before[0] : before[0] + height, before[1] : before[1] + width] = images
+    return padded
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups"),
+    [(3, 1, 1), (3, 1, 2), (5, 2, 1), (4, 3, 2), (2, 2, 1), (7, 1, 1), (7, 1, 2), (7, 2, 1)],
+)
+def test_padding_may_hold_a_value_of_each_channel(kernel, stride, groups):
+    layer = Convolution(6, kernel, stride, groups, "random_normal")
+    layer.build([None, None, None, 4])
+    layer.bias.assign(tf.range(6.0))
+    random = np.random.default_rng(kernel)
+    images = random.normal(size=[2, 8, 5, 4]).astype(np.float32)
+    edge = random.uniform(0, 2, 4).astype(np.float32)
+    padded = _pad(images.astype(np.float64), edge, kernel, stride)
+    expected = _reference(padded, layer.kernel.numpy().astype(np.float64), np.arange(6), groups)
+    found = layer(images, edge=tf.constant(edge))
+    # float32 sums of up to 196 products, against float64
+    np.testing.assert_allclose(found, expected[:, ::stride, ::stride], rtol=1e-4, atol=1e-5)
+    larger = np.tile(images, [1, 2, 2, 1])
+    np.testing.assert_array_equal(
+        layer(larger, padding="VALID", edge=tf.constant(edge)), layer(larger, padding="VALID")
+    )
+
+
+@pytest.mark.parametrize(("edge", "expected"), [(0.0, [-1, -0.5, 4]), (0.4, [-0.8, -0.5, 3.6])])
+def test_edge_padding_of_the_specification(edge, expected):
+    layer = Convolution(1, 3)
+    layer.build([None, None, None, 1])
+    layer.kernel.assign(tf.reshape([0.0, 0, 0, 0.5, 1, -1, 0, 0, 0], [3, 3, 1, 1]))
+    found = layer(tf.reshape([1.0, 2, 3], [1, 1, 3, 1]), edge=tf.constant([edge]))
+    np.testing.assert_allclose(tf.reshape(found, [3]), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_gradient_flows_into_kernel_and_edge(kernel):
+    """The outputs are linear in both: a difference of any size is the gradient."""
+    layer = Convolution(4, kernel, groups=2, kernel_initializer="random_normal")
+    layer.build([None, None, None, 6])
+    images = tf.random.stateless_normal([2, 5, 8, 6], seed=[1, 2])
+    weights = tf.random.stateless_normal([2, 5, 8, 4], seed=[3, 4])
+    edge = tf.Variable(tf.random.stateless_uniform([6], seed=[5, 6]))
+
+    def total():
+        return tf.reduce_sum(layer(images, edge=edge) * weights)
+
+    with tf.GradientTape() as tape:
+        before = total()
+    for variable, gradient in zip(
+        [layer.kernel, edge], tape.gradient(before, [layer.kernel, edge]), strict=True
+    ):
+        change = tf.random.stateless_normal(variable.shape, seed=[7, 8])
+        variable.assign_add(change)
+        # float32 totals of thousands of products
+        np.testing.assert_allclose(
+            total() - before, tf.reduce_sum(gradient * change), rtol=1e-3, atol=1e-2
+        )
+        variable.assign_sub(change)
+
+
+def test_edge_padding_in_mixed_precision():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        layer = _layer(groups=2)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    random = np.random.default_rng(3)
+    images = random.normal(size=[2, 6, 5, 4]).astype(np.float32)
+    edge = random.uniform(0, 1, 4).astype(np.float32)
+    found = layer(tf.cast(images, tf.bfloat16), edge=tf.constant(edge))
+    assert found.dtype == tf.bfloat16
+    expected = _reference(_pad(images, edge, 3, 1), layer.kernel.numpy(), np.arange(6), 2)
+    # bfloat16 keeps 8 bits of inputs and of outputs up to 5
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.03)
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_grouped_gradient_in_a_graph(policy):
     """A grouped tf.nn.conv2d fails here: on the fused bias, or in bfloat16."""

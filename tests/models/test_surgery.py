@@ -8,12 +8,13 @@ from tfcolor.core.errors import UserError
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.models.network import Network
 from tfcolor.models.surgery import (
-    absorb_backbone,
     absorb_batch_norm,
     gray_from_rgb,
     match_input,
     rebalance,
     rgb_from_gray,
+    scaling_obstacle,
+    transfer_backbone,
 )
 
 
@@ -89,19 +90,31 @@ def test_batch_norm_is_absorbed_as_in_the_golden():
     np.testing.assert_allclose(bias, [-0.25, 3], rtol=1e-6)
 
 
+def _train_batch_norms(backbone, seed=4):
+    """Gives every batch norm statistics, scale and shift of its own."""
+    generator = np.random.default_rng(seed)
+    for norm in backbone.batch_norms.values():
+        shape = norm.moving_mean.shape
+        norm.moving_mean.assign(generator.normal(0, 0.3, shape))
+        norm.moving_variance.assign(generator.uniform(0.5, 2, shape))
+        if norm.scale is not None:
+            norm.scale.assign(generator.uniform(0.5, 1, shape))
+            norm.bias.assign(generator.normal(0, 0.1, shape))
+
+
+def _assert_same_taps(source, target, source_image, target_image, tap_of_input=""):
+    expected, ours = source(source_image), target(target_image)
+    for name in set(expected) - {tap_of_input}:
+        assert np.max(expected[name]) > 0.1
+        np.testing.assert_allclose(ours[name], expected[name], atol=1e-5, err_msg=name)
+
+
 def test_backbone_without_batch_norm_equals_the_one_with_it():
     source, target = _vgg16(use_batch_norm=True), _vgg16(seed=9)
-    generator = np.random.default_rng(4)
-    for norm in source.batch_norms.values():
-        norm.moving_mean.assign(generator.normal(0, 0.3, norm.moving_mean.shape))
-        norm.moving_variance.assign(generator.uniform(0.2, 2, norm.moving_mean.shape))
-    absorb_backbone(source, target)
+    _train_batch_norms(source)
+    assert transfer_backbone(source, target) == ("its batch norm is absorbed",)
     image = _textures(1, seed=5)
-    expected, ours = source(image), target(image)
-    for name in expected:
-        np.testing.assert_allclose(ours[name], expected[name], atol=1e-4, err_msg=name)
-    with pytest.raises(ValueError, match="use_batch_norm=False"):
-        absorb_backbone(source, source)
+    _assert_same_taps(source, target, image, image)
 
 
 def test_residual_network_absorbs_scale_and_shift():
@@ -109,19 +122,58 @@ def test_residual_network_absorbs_scale_and_shift():
     options = {"width_multiplier": 1 / 16, "stage_blocks": (1, 2, 2, 1)}
     source = kind(kind.Options(**options, batch_norm_scale=True), 1, seed=0)
     target = kind(kind.Options(**options, use_batch_norm=False), 1, seed=9)
-    generator = np.random.default_rng(4)
-    for norm in source.batch_norms.values():
-        shape = norm.moving_mean.shape
-        norm.moving_mean.assign(generator.normal(0, 0.3, shape))
-        norm.moving_variance.assign(generator.uniform(0.5, 2, shape))
-        norm.scale.assign(generator.uniform(0.5, 1, shape))
-        norm.bias.assign(generator.normal(0, 0.1, shape))
-    absorb_backbone(source, target)
+    _train_batch_norms(source)
+    transfer_backbone(source, target)
     image = _textures(1, seed=5)
-    expected, ours = source(image), target(image)
-    for name in expected:
-        assert np.max(expected[name]) > 0.1
-        np.testing.assert_allclose(ours[name], expected[name], atol=1e-5, err_msg=name)
+    _assert_same_taps(source, target, image, image)
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (3, 1)])
+@pytest.mark.parametrize("absorbs", [False, True])
+def test_gray_and_color_are_bridged_with_batch_norm_kept_or_absorbed(channels, absorbs):
+    source = _vgg16(channels[0], use_batch_norm=True)
+    target = _vgg16(channels[1], seed=9, use_batch_norm=not absorbs)
+    _train_batch_norms(source)
+    source.batch_norms["conv1_1"].num_updates.assign(7)
+    notes = transfer_backbone(source, target)
+    words = "from gray to color" if channels[0] == 1 else "from color to gray"
+    assert notes[-1] == f"its first layer goes {words}" and len(notes) == 1 + absorbs
+    gray = _textures(1, seed=5)
+    images = {1: gray, 3: np.repeat(gray, 3, axis=-1)}
+    _assert_same_taps(source, target, images[channels[0]], images[channels[1]], "data")
+    if not absorbs:
+        assert int(target.batch_norms["conv1_1"].num_updates) == 7
+
+
+def test_a_color_network_of_a_gray_one_sees_the_mean_of_the_channels():
+    source, target = (_vgg16(count, use_batch_norm=True) for count in (1, 3))
+    _train_batch_norms(source)
+    transfer_backbone(source, target)
+    color = np.concatenate([_textures(1, seed) for seed in range(3)], axis=-1)
+    gray = color.mean(axis=-1, keepdims=True)
+    _assert_same_taps(source, target, gray, color, "data")
+
+
+def test_other_layers_are_refused_and_nothing_changes():
+    target = _vgg16()
+    before = target.get_weights()
+    for source in (
+        _vgg16(width_multiplier=1 / 8),
+        BACKBONES["alexnet"](
+            BACKBONES["alexnet"].Options(width_multiplier=1 / 16, use_batch_norm=False), 1, seed=0
+        ),
+    ):
+        with pytest.raises(ValueError, match="has other layers than vgg16"):
+            transfer_backbone(source, target)
+    with pytest.raises(ValueError, match="other layers"):
+        transfer_backbone(target, _vgg16(use_batch_norm=True))
+    for one, other in zip(before, target.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_only_homogeneous_chains_can_be_scaled():
+    assert scaling_obstacle(_vgg16()) == ""
+    assert "batch norm" in scaling_obstacle(_vgg16(use_batch_norm=True))
 
 
 def test_balance_gives_unit_moments_on_images_it_has_not_seen():

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.core.options import check_options
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import open_images
+from tfcolor.data.sources.label_maps import LabelMapSource
+from tfcolor.data.sources.voc import PresenceSource
 from tfcolor.models.network import Network
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT
@@ -24,15 +27,40 @@ SMALL = {
         "hidden_units": 8,
     },
     "classification": {"num_classes": 3, "crop_size": 224},
+    "multilabel": {"num_classes": 3, "crop_size": 224},
+    "segmentation": {
+        "num_classes": 4,
+        "crop_size": 33,
+        "num_locations": 9,
+        "edge": 2,
+        "hidden_units": 8,
+    },
 }
 """Options that make a task small; a task that is not here runs at its defaults."""
 
 
+@pytest.fixture(scope="module")
+def sources(labelled_photos, tmp_path_factory):
+    """The photographs with what a task may know about them, by the task's name."""
+    plain = open_images(str(labelled_photos))
+    paths = [plain.name_of(position) for position in range(plain.num_examples)]
+    presence = np.arange(3 * len(paths)).reshape(-1, 3) % 5 % 3 - 1  # -1, 0 and 1
+    folder, maps = tmp_path_factory.mktemp("label_maps"), []
+    for number, path in enumerate(paths):
+        labels = np.array(Image.open(path).convert("L")) // 52  # 4 is void
+        maps.append(folder / f"{number}.png")
+        Image.fromarray(labels).save(maps[-1])
+    return {
+        "multilabel": PresenceSource(paths, presence, ("a", "b", "c")),
+        "segmentation": LabelMapSource(paths, maps, ("a", "b", "c", "d"), extra_void_label=4),
+    } | dict.fromkeys(("colorization", "classification"), plain)
+
+
 @pytest.fixture(scope="module", params=TASKS)
-def task(request, labelled_photos):
+def task(request, sources):
     kind = TASKS[request.param]
     options = kind.Options(**SMALL.get(request.param, {}))
-    reader = ExampleReader(open_images(str(labelled_photos)), cache_bytes=10**7)
+    reader = ExampleReader(sources[request.param], cache_bytes=10**7)
     return kind(options, {TRAIN_SPLIT: reader, HELDOUT_SPLIT: reader})
 
 
@@ -91,6 +119,19 @@ def test_losses_are_finite_and_one_per_example(task, batch, network):
         assert np.all(np.isfinite(loss))
 
 
+def test_samples_are_counted_for_each_example(task, batch):
+    _, targets = batch
+    counts = task.count_samples(targets)
+    assert counts.shape == [BATCH]
+    assert counts.dtype == tf.float32
+    assert np.all(counts >= 0)
+    assert np.any(counts > 0)
+
+
+def test_score_is_one_of_the_metrics(task):
+    assert task.score is None or task.score in task.build_metrics()
+
+
 def test_losses_of_an_example_do_not_depend_on_the_others(task, batch, network):
     inputs, targets = batch
     outputs = network(inputs, training=False)
@@ -118,7 +159,7 @@ def test_metrics_update_and_are_fresh_each_time(task, batch, network):
         metric.update_state(targets, outputs)
         assert np.isfinite(float(metric.result()))
         after = [variable.numpy() for variable in metric.variables]
-        assert any(np.any(one != other) for one, other in zip(before, after, strict=True))
+        assert not all(map(np.array_equal, before, after))
         fresh = [variable.numpy() for variable in task.build_metrics()[name].variables]
         tf.nest.map_structure(np.testing.assert_array_equal, fresh, before)
 

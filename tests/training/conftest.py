@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.data.pipeline import BatchPlan
-from tfcolor.tasks.base import Tensors
+from tfcolor.tasks.base import Tensors, count_examples
 from tfcolor.training.distribution import build_strategy
 from tfcolor.training.options import DistributionOptions
 
@@ -21,6 +21,8 @@ class LineTask:
     name = "line"
     input_channels = 1
     splits = ("train", "heldout")
+    score = "nearness"
+    count_samples = staticmethod(count_examples)
 
     def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
         def batches() -> Iterator[tuple[dict, dict]]:
@@ -50,7 +52,11 @@ class LineTask:
         self, fitted: dict[str, tf.keras.metrics.Metric] | None = None
     ) -> dict[str, tf.keras.metrics.Metric]:
         start = 0.0 if fitted is None else float(fitted["constant_loss"].result())
-        return {"largest": _LargestError(), "constant_loss": _LargestError(start)}
+        return {
+            "largest": _LargestError(),
+            "constant_loss": _LargestError(start),
+            "nearness": _Nearness(),
+        }
 
 
 class _LargestError(tf.keras.metrics.Metric):
@@ -67,6 +73,13 @@ class _LargestError(tf.keras.metrics.Metric):
 
     def result(self) -> tf.Tensor:
         return tf.identity(self._largest)
+
+
+class _Nearness(tf.keras.metrics.Mean):
+    """The mean of exp(-|error|)."""
+
+    def update_state(self, targets: Tensors, outputs: Tensors) -> None:
+        super().update_state(tf.exp(-tf.abs(targets["y"] - outputs["y"])))
 
 
 class LineNetwork(tf.keras.Model):

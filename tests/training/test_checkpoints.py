@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.training.checkpoints import (
     BEST_FOLDER,
     Checkpoints,
     checkpoint_folder,
+    find_checkpoints,
     has_checkpoint,
-    newest_prefix,
     restore_newest,
 )
 
@@ -137,13 +137,29 @@ def test_best_is_kept_beside_the_last(folder):
     assert fresh.checkpoints.restore_last() == 40
 
 
+def test_a_checkpoint_is_found_by_its_step(folder):
+    state = _State(folder, keep=2)
+    state.save(10)
+    state.checkpoints.save_best(10)
+    state.save(20, 30, 40)
+    run = folder.parent
+    assert find_checkpoints(run, "30") == [(30, str(folder / "ckpt-30"))]
+    best = [(10, str(folder / BEST_FOLDER / "ckpt-10"))]
+    assert find_checkpoints(run, "10") == find_checkpoints(run, "best") == best
+    with pytest.raises(UserError, match=r"no checkpoint of step 20: .*last or one of 10, 30, 40"):
+        find_checkpoints(run, "20")
+    with pytest.raises(UsageError, match="'first': expected best, last or a step"):
+        find_checkpoints(run, "first")
+
+
 def test_checkpoints_of_a_run_are_found(folder):
     assert not has_checkpoint(folder)
-    assert newest_prefix(folder) is None
+    assert find_checkpoints(folder.parent, "last") == find_checkpoints(folder.parent, "9") == []
     state = _State(folder)
     state.save(9, 10)
     assert has_checkpoint(folder)
-    assert newest_prefix(folder) == str(folder / "ckpt-10")
+    found = [(10, str(folder / "ckpt-10")), (9, str(folder / "ckpt-9"))]
+    assert find_checkpoints(folder.parent, "last") == found
     kinds = ("best", "last")
     assert [checkpoint_folder(folder.parent, kind) for kind in kinds] == [folder, folder]
     state.checkpoints.save_best(9)

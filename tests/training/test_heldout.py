@@ -33,7 +33,7 @@ def test_figures_agree_with_numpy(measure, make_line_examples, split):
         assert figures[f"loss_{name}"] == pytest.approx(value, rel=1e-5)
     assert figures["largest"] == pytest.approx(np.abs(error).max(), rel=1e-5)
     assert {name: float(metric.result()) for name, metric in metrics.items()} == {
-        name: figures[name] for name in ("largest", "constant_loss")
+        name: figures[name] for name in ("largest", "constant_loss", "nearness")
     }
 
 

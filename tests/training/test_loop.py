@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.training.checkpoints import restore_newest
+from tfcolor.training.early_stopping import FoundSchedule
 from tfcolor.training.loop import Run, Trainer
 from tfcolor.training.options import OptimizationOptions, TrainingOptions
 from tfcolor.training.run_directory import RunDirectory
@@ -198,6 +199,62 @@ def test_a_plateau_lowers_the_rate_and_ends_the_run(trainer, tmp_path):
     rates = [line["learning_rate"] for line in _logged(tmp_path)]
     np.testing.assert_allclose(rates, [1e-30] * 3 + [1e-31] * 3, rtol=1e-6)
     assert trainer(optimization=stuck, log_every_steps=1).train() == result
+
+
+EARLY = OptimizationOptions(
+    learning_rate=0.05,
+    schedule="plateau",
+    watch="score",
+    plateau_patience=1,
+    plateau_drops=2,
+    plateau_window=2,
+)
+
+
+@pytest.fixture(scope="module")
+def stopped_early(build_trainer, tmp_path_factory):
+    """An uninterrupted run that a held-out score has ended: its folder and its result."""
+    folder = tmp_path_factory.mktemp("stopped_early")
+    trainer = build_trainer(folder, optimization=EARLY, num_steps=500, log_every_steps=1)
+    return folder, trainer.train()
+
+
+def test_a_score_that_stops_rising_ends_the_run(stopped_early):
+    folder, result = stopped_early
+    found = result["found_schedule"]
+    assert result["stopped_on_plateau"]
+    assert found["num_steps"] == result["steps"] < 500
+    assert found["best_step"] == result["best_step"]
+    assert result["best_score"] >= result["heldout/nearness"] / 2
+    rates = [line["learning_rate"] for line in _logged(folder)]
+    drops = [step for step in range(1, len(rates)) if rates[step] < rates[step - 1]]
+    # `rate_drops` name the last update, from 0, with the old rate.
+    assert [step - 1 for step in drops] == found["rate_drops"]
+
+
+@pytest.mark.parametrize("call", [1, 3])
+def test_early_stopping_survives_a_kill(build_trainer, stopped_early, tmp_path, call):
+    changes = {"optimization": EARLY, "num_steps": 500, "log_every_steps": 1}
+    with pytest.raises(_KilledError):
+        build_trainer(tmp_path, evaluators=[_killer(call)], **changes).train()
+    result = build_trainer(tmp_path, **changes).train()
+    _assert_ends_alike(tmp_path, result, stopped_early)
+
+
+def test_a_found_schedule_gives_the_same_rates_without_looking(trainer, stopped_early, tmp_path):
+    folder, result = stopped_early
+    found = FoundSchedule(**result["found_schedule"])
+    replayed = found.replay(EARLY)
+    again = trainer(optimization=replayed, num_steps=found.num_steps, log_every_steps=1).train()
+    assert not again["stopped_on_plateau"]
+    assert _logged(tmp_path) == _logged(folder)
+
+
+def test_a_task_without_a_score_is_judged_by_its_loss_only(trainer, line_task):
+    task = copy.copy(line_task)
+    task.score = None
+    with pytest.raises(UsageError, match="--watch=score: the task line has no score"):
+        trainer(task=task, optimization=EARLY)
 
 
 def test_evaluators_are_called_at_every_look(trainer):

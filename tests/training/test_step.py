@@ -16,11 +16,11 @@ OPTIONS = OptimizationOptions(learning_rate=0.05, weight_decay=0.01)
 def train(line_task, build_line_network):
     """Returns a function that trains for some steps: (figures by step, variables)."""
 
-    def run(strategy, shards, *, use_loss_scaling=False, stop=0.0):
+    def run(strategy, shards, *, use_loss_scaling=False, stop=0.0, task=line_task):
         with strategy.scope():
             network = build_line_network()
             update = Update(network, OPTIONS, use_loss_scaling=use_loss_scaling)
-        step = TrainStep(strategy, network, line_task, update, BATCH)
+        step = TrainStep(strategy, network, task, update)
         plan = BatchPlan(BATCH, seed=1, num_batches=NUM_STEPS, shards=shards)
         batches = strategy.distribute_datasets_from_function(
             lambda context: line_task.make_dataset("train", plan)
@@ -86,3 +86,22 @@ def test_a_request_to_stop_is_passed_on(train, one_device):
     for stop in (0.0, 1.0):
         figures, _ = train(one_device, ((0, BATCH),), stop=stop)
         assert [figure["stop"] for figure in figures] == [stop] * NUM_STEPS
+
+
+def test_losses_are_per_sample_of_the_global_batch(train, line_task, one_device, two_devices):
+    class CountingTask(type(line_task)):
+        """Counts as many samples in an example as its target is large, some none."""
+
+        def count_samples(self, targets):
+            return tf.round(tf.nn.relu(tf.reshape(targets["y"], [-1])))
+
+    task = CountingTask()
+    one, _ = train(one_device, [(0, BATCH)], task=task)
+    plain, _ = train(one_device, [(0, BATCH)])
+    _, targets = next(iter(task.make_dataset("train", BatchPlan(BATCH, seed=1, num_batches=1))))
+    count = float(tf.reduce_sum(task.count_samples(targets)))
+    assert count not in (0, BATCH)
+    assert one[0]["loss"] == pytest.approx(plain[0]["loss"] * BATCH / count, rel=1e-5)
+    two, _ = train(two_devices, [(0, 2), (2, BATCH)], task=task)
+    for left, right in zip(one, two, strict=True):
+        assert right == pytest.approx(left, rel=1e-4)

@@ -2,11 +2,14 @@
 
 from tfcolor.backbones.alexnet import AlexNet
 from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.cifar import CifarDeep, CifarShallow
 from tfcolor.backbones.resnet import ResNet50, ResNet101, ResNet152
 from tfcolor.backbones.vgg import Vgg16
 
 BACKBONES: dict[str, type[Backbone]] = {
     "alexnet": AlexNet,
+    "cifar_deep": CifarDeep,
+    "cifar_shallow": CifarShallow,
     "resnet50": ResNet50,
     "resnet101": ResNet101,
     "resnet152": ResNet152,

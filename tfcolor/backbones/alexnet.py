@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from tfcolor.backbones.chain import ChainBackbone, ChainOptions, Conv, Pool
+from tfcolor.backbones.chain import ChainBackbone, Conv, FullyConnectedOptions, Pool
 from tfcolor.core.options import option
 
 
 @dataclasses.dataclass(frozen=True)
-class AlexNetOptions(ChainOptions):
+class AlexNetOptions(FullyConnectedOptions):
     """Options of AlexNet."""
 
     use_lrn: bool = option(False, "local response normalization before pool1 and pool2")
@@ -34,11 +34,13 @@ class AlexNet(ChainBackbone):
     stops_early = True
 
     def __init__(self, options: AlexNetOptions, input_channels: int, seed: int) -> None:
-        super().__init__("alexnet", "x", _stages(options.use_lrn), options, input_channels, seed)
+        stages = _stages(options.use_lrn, options.dropout_rate)
+        super().__init__("alexnet", "x", stages, options, input_channels, seed)
 
 
-def _stages(use_lrn: bool) -> tuple[Conv | Pool, ...]:
+def _stages(use_lrn: bool, dropout_rate: float) -> tuple[Conv | Pool, ...]:
     """Returns the layers in order."""
+    fc7 = Conv("fc7", 4096, kernel=1, is_fully_connected=True, dropout_rate=dropout_rate)
     return (
         Conv("conv1", 96, kernel=11, stride=4, canonical_padding="VALID"),
         Pool(3, 2, canonical_padding="VALID", use_lrn=use_lrn),
@@ -48,6 +50,6 @@ def _stages(use_lrn: bool) -> tuple[Conv | Pool, ...]:
         Conv("conv4", 384, kernel=3, groups=2),
         Conv("conv5", 256, kernel=3, groups=2),
         Pool(3, 2, canonical_padding="VALID"),
-        Conv("fc6", 4096, kernel=6, canonical_padding="VALID", is_fully_connected=True),
-        Conv("fc7", 4096, kernel=1, is_fully_connected=True),
+        dataclasses.replace(fc7, name="fc6", kernel=6, canonical_padding="VALID"),
+        fc7,
     )

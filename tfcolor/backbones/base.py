@@ -58,7 +58,7 @@ class Backbone(tf.keras.Model):
     Attributes:
       convolutions: every convolution by name, in order.
       batch_norms: the batch norm of a convolution by the convolution's name.
-      dropouts: the dropout of a fully connected layer by that layer's name.
+      dropouts: the dropout that follows a layer by that layer's name.
 
     Raises:
       ValueError: if `input_channels` is not positive, or the means are neither
@@ -90,9 +90,26 @@ class Backbone(tf.keras.Model):
           width: columns of the image, likewise.
 
         Returns:
-          Taps by name, from the input to the last layer.
+          Taps by name, from the input to the last layer. The map of a tap has
+          the image's size divided by its stride and rounded up.
         """
         raise NotImplementedError
+
+    def canonical_taps(self) -> dict[str, Tap]:
+        """Returns what a head reads that is built for the canonical mode.
+
+        Returns:
+          The taps at the canonical size by name and, as the last one, the
+          collapsed "top": one cell of `top_features` that is the whole image.
+        """
+        size = self.canonical_size
+        top = Tap("top", size, (size - 1) / 2, self.top_features)
+        return {**self.taps(size, size), top.name: top}
+
+    @property
+    def top_features(self) -> int:
+        """Features of the canonical mode's top, [B, D]."""
+        return list(self.tap_channels.values())[-1]
 
     @property
     def tap_channels(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from typing import Literal
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone, BackboneOptions, Visitor, scale_channels
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Scalar, Tap, Window, compose_tap
@@ -19,6 +20,17 @@ Padding = Literal["SAME", "VALID"]
 @dataclasses.dataclass(frozen=True)
 class ChainOptions(BackboneOptions):
     """Options of every chain network."""
+
+    padding: str = option(
+        "zero",
+        "what a convolution sees beyond the border: 0, or the previous layer's rectified bias",
+        choices=("zero", "bias"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FullyConnectedOptions(ChainOptions):
+    """Options of chain networks that end in fully connected layers."""
 
     dropout_rate: float = option(
         0.5, "probability of dropping a feature of fc6 and fc7", minimum=0, maximum=0.99
@@ -36,8 +48,9 @@ class Conv:
       stride: cells between two positions.
       groups: groups of channels.
       canonical_padding: padding of the canonical mode; SAME otherwise.
-      is_fully_connected: whether it collapses to [B, D] in the canonical mode
-        and is followed by dropout.
+      is_fully_connected: whether it collapses to [B, D] in the canonical mode.
+      dropout_rate: probability of dropping a feature after the nonlinearity;
+        None where no dropout follows.
     """
 
     name: str
@@ -47,6 +60,7 @@ class Conv:
     groups: int = 1
     canonical_padding: Padding = "SAME"
     is_fully_connected: bool = False
+    dropout_rate: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +83,14 @@ class Pool:
 class ChainBackbone(Backbone):
     """A network declared as a chain of `Conv` and `Pool` stages.
 
+    The top of the convolutional mode is the last convolution's map. That of the
+    canonical mode is what all stages give, flattened to [B, D].
+
+    With the padding "bias" a convolution sees `max(b, 0)` of the convolution
+    before it beyond the border, as where that one's input is 0; pools and
+    response normalization in between are ignored, and the first convolution
+    sees 0. Gradients also flow into that bias through the padding.
+
     Args:
       name: name of the network.
       input_tap: name under which the mean-subtracted input is tapped.
@@ -76,6 +98,10 @@ class ChainBackbone(Backbone):
       options: shared options.
       input_channels: channels of the images.
       seed: every initial kernel and every dropout mask derives from it.
+
+    Raises:
+      UsageError: if `options` ask for the padding "bias" with batch norm, after
+        which the bias is not what a layer gives.
     """
 
     stops_early = False
@@ -92,6 +118,11 @@ class ChainBackbone(Backbone):
         seed: int,
     ) -> None:
         super().__init__(input_channels, name, options.input_mean)
+        if options.padding == "bias" and options.use_batch_norm:
+            raise UsageError(
+                f"--{name}_padding=bias: batch norm cancels the biases; expected "
+                f"--{name}_use_batch_norm=false, from the start or after absorption"
+            )
         self.options = options
         self.input_tap = input_tap
         self.stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
@@ -107,6 +138,11 @@ class ChainBackbone(Backbone):
         convolutions = [stage for stage in self.stages if isinstance(stage, Conv)]
         channels = {stage.name: stage.channels for stage in convolutions}
         return {self.input_tap: self.input_channels, **channels}
+
+    @property
+    def top_features(self) -> int:
+        """Features of the canonical mode's top, [B, D]."""
+        return self._top_side**2 * self.tap_channels[self.last_tap]
 
     def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
         """Returns the geometry of each map of the convolutional mode.
@@ -169,10 +205,20 @@ class ChainBackbone(Backbone):
                 current = activations[stage.name] = visitor(stage.name, current)
             else:
                 return {**activations, "top": current}
-        if not convolutional:
-            for name in self.dropouts:
-                activations[name] = tf.squeeze(activations[name], [1, 2])
-        return {**activations, "top": activations[self.last_tap]}
+        if convolutional:
+            return {**activations, "top": activations[self.last_tap]}
+        for stage in self.stages:
+            if isinstance(stage, Conv) and stage.is_fully_connected:
+                activations[stage.name] = tf.squeeze(activations[stage.name], [1, 2])
+        return {**activations, "top": self._collapse(current)}
+
+    @property
+    def _top_side(self) -> int:
+        """Cells along a side of what all stages of the canonical mode give."""
+        side = self.canonical_size
+        for stage in self.stages:
+            side = Window(stage.kernel, stage.stride, stage.canonical_padding).output_size(side)
+        return side
 
     def _build_stage(self, stage: Conv, in_channels: int, seed: int) -> None:
         """Creates a convolution's layers and variables."""
@@ -192,9 +238,9 @@ class ChainBackbone(Backbone):
             stage.channels, stage.kernel, stage.stride, stage.groups, initializer, name=name
         )
         self.convolutions[name].build([None, None, None, in_channels])
-        if stage.is_fully_connected:
+        if stage.dropout_rate is not None:
             self.dropouts[name] = StatelessDropout(
-                self.options.dropout_rate,
+                stage.dropout_rate,
                 derive_seed(seed, f"{origin}/dropout"),
                 name=f"{name}_dropout",
             )
@@ -208,7 +254,8 @@ class ChainBackbone(Backbone):
         training: bool,
     ) -> tf.Tensor:
         """Applies one convolution and what belongs to it."""
-        current = self.convolutions[stage.name](current, padding=padding)
+        edge = self._edge(stage.name)
+        current = self.convolutions[stage.name](current, padding=padding, edge=edge)
         if stage.name in self.batch_norms:
             current = self.batch_norms[stage.name](current, training=training)
         current = tf.nn.relu(current)
@@ -216,18 +263,36 @@ class ChainBackbone(Backbone):
             current = self.dropouts[stage.name](current, seeds=seeds, training=training)
         return current
 
+    def _edge(self, name: str) -> tf.Tensor | None:
+        """Returns what a convolution's padding holds, float [C]; None for 0."""
+        names = list(self.convolutions)
+        before = names.index(name) - 1
+        if self.options.padding == "zero" or before < 0:
+            return None
+        return tf.nn.relu(self.convolutions[names[before]].bias)
+
     def _ends_before(self, stage: Conv, current: tf.Tensor) -> bool:
         """Says whether the canonical mode ends because a map does not collapse."""
         height, width = current.shape[1:3]
         if not stage.is_fully_connected or height == width == stage.kernel:
             return False
         if not self.stops_early:
-            size = self.canonical_size
-            raise ValueError(
-                f"{self.name}: {stage.name} gets a {height}x{width} map; with "
-                f"convolutional=False images must be {size}x{size}"
-            )
+            raise self._wrong_size(f"{stage.name} gets", current)
         return True
+
+    def _collapse(self, current: tf.Tensor) -> tf.Tensor:
+        """Flattens the last map of the canonical mode to [B, D]."""
+        if list(current.shape[1:3]) != [self._top_side] * 2:
+            raise self._wrong_size("the top is", current)
+        return tf.reshape(current, [-1, self.top_features])
+
+    def _wrong_size(self, place: str, current: tf.Tensor) -> ValueError:
+        """Returns the error that a map does not come from the canonical size."""
+        (height, width), size = current.shape[1:3], self.canonical_size
+        return ValueError(
+            f"{self.name}: {place} a {height}x{width} map; with "
+            f"convolutional=False images must be {size}x{size}"
+        )
 
 
 def _scale_width(stage: Conv | Pool, multiplier: float) -> Conv | Pool:

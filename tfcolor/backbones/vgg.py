@@ -2,14 +2,14 @@
 
 import dataclasses
 
-from tfcolor.backbones.chain import ChainBackbone, ChainOptions, Conv, Pool
+from tfcolor.backbones.chain import ChainBackbone, Conv, FullyConnectedOptions, Pool
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(channels, number of convolutions) of each block; a pool follows each."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Vgg16Options(ChainOptions):
+class Vgg16Options(FullyConnectedOptions):
     """Options of VGG-16."""
 
 
@@ -32,16 +32,17 @@ class Vgg16(ChainBackbone):
     canonical_size = 224
 
     def __init__(self, options: Vgg16Options, input_channels: int, seed: int) -> None:
-        super().__init__("vgg16", "data", _stages(), options, input_channels, seed)
+        stages = _stages(options.dropout_rate)
+        super().__init__("vgg16", "data", stages, options, input_channels, seed)
 
 
-def _stages() -> tuple[Conv | Pool, ...]:
+def _stages(dropout_rate: float) -> tuple[Conv | Pool, ...]:
     """Returns the layers in order."""
     stages: list[Conv | Pool] = []
     for block, (channels, num_convolutions) in enumerate(BLOCKS, start=1):
         for index in range(1, num_convolutions + 1):
             stages.append(Conv(f"conv{block}_{index}", channels, kernel=3))
         stages.append(Pool(2, 2))
-    fc6 = Conv("fc6", 4096, kernel=7, canonical_padding="VALID", is_fully_connected=True)
-    fc7 = Conv("fc7", 4096, kernel=1, is_fully_connected=True)
+    fc7 = Conv("fc7", 4096, kernel=1, is_fully_connected=True, dropout_rate=dropout_rate)
+    fc6 = dataclasses.replace(fc7, name="fc6", kernel=7, canonical_padding="VALID")
     return (*stages, fc6, fc7)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.field_of_view import WidenedBackbone
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.config.experiment import Experiment, load_experiment
 from tfcolor.core.errors import UsageError, UserError
@@ -49,17 +50,28 @@ def build_network(experiment: Experiment, task: Task) -> Network:
     """Returns the network of an experiment with its initial weights.
 
     Args:
-      experiment: backbone and seed.
+      experiment: backbone, further blocks and seed.
       task: gives the head.
 
     Returns:
       Backbone and head, with all their variables made.
+
+    Raises:
+      UsageError: if a task that reads the collapsed top is given further blocks.
     """
-    seed = experiment.training.seed
+    seed, num_blocks = experiment.training.seed, experiment.run.field_of_view_blocks
     backbone_class: Callable[..., Backbone] = BACKBONES[experiment.run.backbone]
     backbone = backbone_class(experiment.backbone, input_channels=task.input_channels, seed=seed)
+    if num_blocks and not task.convolutional:
+        raise UsageError(
+            f"--field_of_view_blocks={num_blocks}: expected 0, since the task "
+            f"{experiment.run.task[0]} reads the base network's top"
+        )
+    if num_blocks:
+        backbone = WidenedBackbone(backbone, num_blocks, seed)
     size = backbone.canonical_size
-    head = task.build_head(backbone.taps(size, size), seed)
+    taps = backbone.taps(size, size) if task.convolutional else backbone.canonical_taps()
+    head = task.build_head(taps, seed)
     return Network(backbone, head, convolutional=task.convolutional)
 
 

@@ -30,8 +30,22 @@ class RunOptions:
     run_dir: str = option("", "the run's folder; empty takes the next free one in runs/")
     task: tuple[str, ...] = option(("colorization",), "what to learn", choices=tuple(TASKS))
     backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
+    field_of_view_blocks: int = option(
+        0, "pools and 3x3 convolutions of 1024 features that follow the backbone", minimum=0
+    )
     initial_weights: str = option(
-        "", "a run from whose best backbone this one starts; empty starts from random weights"
+        "",
+        "how the backbone starts: random (the same as empty), kmeans (fitted to the training"
+        " images), or a run's folder, whose backbone is taken over",
+    )
+    initial_checkpoint: str = option(
+        "best", "which checkpoint of the run in --initial_weights: best, last or a step"
+    )
+    rebalance: bool = option(
+        False, "scales every layer to a unit second moment on training images, before training"
+    )
+    frozen_through: str = option(
+        "", "the last tap whose layers are not trained, or top for all of the backbone"
     )
 
 

@@ -1,70 +1,193 @@
-"""Starting a backbone from the backbone of another run, whole or not at all."""
+"""How the backbone of a new run starts: random, fitted to images, or another run's."""
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
-from tfcolor.config.assembly import build_task
+from tfcolor.backbones.chain import ChainBackbone
+from tfcolor.backbones.field_of_view import WidenedBackbone
+from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import Experiment, load_experiment
 from tfcolor.core.errors import UserError
 from tfcolor.core.progress import say
-from tfcolor.training.checkpoints import checkpoint_folder, newest_prefix, restore_newest
+from tfcolor.core.seeds import derive_seed
+from tfcolor.data.pipeline import BatchPlan
+from tfcolor.models.kmeans import initialize_by_kmeans
+from tfcolor.models.surgery import rebalance, transfer_backbone
+from tfcolor.tasks.base import TRAIN_SPLIT, Task
+from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
+
+RANDOM, KMEANS = ("", "random"), "kmeans"
+NUM_PIXELS, MAX_IMAGES = 2**22, 512
+"""Training images that k-means and re-balancing see: about so many pixels in all."""
+IMAGE_BATCH = 4
 
 _OBJECT = "network/backbone/"
 _SLOT = "/.OPTIMIZER_SLOT"
 
 
-def load_initial_weights(backbone: Backbone, experiment: Experiment) -> None:
-    """Gives a backbone the weights and statistics of the run it is to start from.
+def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) -> None:
+    """Gives the backbone of a new run the weights that its options name.
 
-    Tensors are matched by their place among the objects of the backbone, and all
-    of them must have a fellow of the same shape on the other side.
+    Says in one line what was done. Blocks above the base network stay random
+    unless the other run has as many of them.
 
     Args:
-      backbone: of a new run; its variables change.
-      experiment: of the new run; its `initial_weights` name the other run, whose
-        best checkpoint is taken.
+      backbone: of a new run, with random weights; its variables change.
+      experiment: of the new run.
+      task: gives the training images that k-means and re-balancing look at.
 
     Raises:
-      UserError: if the folder is not a run, has no whole checkpoint, or its
-        backbone is another one.
+      UserError: if the weights cannot be used; the message says what could.
+    """
+    run = experiment.run
+    if run.initial_weights in RANDOM:
+        notes = ["random weights"]
+    elif run.initial_weights == KMEANS:
+        notes = _start_by_kmeans(backbone, experiment, task)
+    else:
+        notes = _start_from_run(backbone, experiment)
+    if run.rebalance:
+        _check_one_process(experiment, "--rebalance")
+        rebalance(_base_of(backbone), _training_images(task, experiment))
+        notes.append("every layer is re-balanced on training images")
+    say(f"{run.backbone} starts from {'; '.join(notes)}")
+
+
+def _start_by_kmeans(backbone: Backbone, experiment: Experiment, task: Task) -> list[str]:
+    """Fits the base network to training images; returns what was done, in words."""
+    _check_one_process(experiment, f"--initial_weights={KMEANS}")
+    images = tf.concat(list(_training_images(task, experiment)), axis=0)
+    random_layers = initialize_by_kmeans(
+        _base_of(backbone),
+        images,
+        seed=experiment.training.seed,
+        convolutional=task.convolutional,
+    )
+    notes = [f"k-means filters of {len(images)} training images"]
+    if random_layers:
+        notes.append(f"{', '.join(random_layers)} random, of unit variance on them")
+    return notes + _note_on_blocks(backbone)
+
+
+def _start_from_run(backbone: Backbone, experiment: Experiment) -> list[str]:
+    """Takes over the backbone of another run; returns what was done, in words.
+
+    Tensors are matched by their place among the objects of the backbone, and all
+    of them must have a fellow of the same shape on the other side; or else, where
+    batch norm, input channels or blocks differ, layers are matched by name.
     """
     run_dir = experiment.run.initial_weights
+    other = _load_other(experiment)
+    is_same = _structure(other, build_task(other, {}).input_channels) == _structure(
+        experiment, backbone.input_channels
+    )
+    source = backbone if is_same else build_network(other, build_task(other, {})).backbone
+    prefixes = find_checkpoints(Path(run_dir), experiment.run.initial_checkpoint)
+    if not prefixes:
+        raise UserError(f"--initial_weights={run_dir} has no checkpoint yet: train it first")
+    if _saved_shapes(prefixes[0][1]) != Counter(tuple(one.shape) for one in source.variables):
+        raise UserError(
+            f"--initial_weights={run_dir} has other layers{_differences(other, experiment)}"
+        )
+    _check_mean(other, experiment)
+    holder = tf.train.Checkpoint(network=tf.train.Checkpoint(backbone=source))
+    step = restore_first_whole(holder, prefixes)
+    notes = [f"step {step} of {run_dir}"]
+    return notes if is_same else notes + _transfer(source, backbone, other, experiment)
+
+
+def _transfer(
+    source: Backbone, target: Backbone, other: Experiment, experiment: Experiment
+) -> list[str]:
+    """Bridges what differs between two backbones; returns what was done, in words."""
+    run_dir, name = experiment.run.initial_weights, experiment.run.backbone
+    if target.batch_norms and not source.batch_norms:
+        raise UserError(
+            f"--initial_weights={run_dir} has no batch norm, so no statistics to start one from:"
+            f" give this run --{name}_use_batch_norm=false too"
+        )
+    absorbs = bool(source.batch_norms) and not target.batch_norms
+    if absorbs and not isinstance(_base_of(source), ChainBackbone):
+        raise UserError(
+            f"--initial_weights={run_dir} has batch norm, which {name} keeps:"
+            f" give this run --{name}_use_batch_norm=true"
+        )
+    keeps_blocks = other.run.field_of_view_blocks == experiment.run.field_of_view_blocks
+    pair = (source, target) if keeps_blocks else (_base_of(source), _base_of(target))
+    try:
+        notes = list(transfer_backbone(*pair))
+    except ValueError as error:
+        differences = _differences(other, experiment)
+        raise UserError(f"--initial_weights={run_dir} has other layers{differences}") from error
+    return notes if keeps_blocks else notes + _note_on_blocks(target)
+
+
+def _load_other(experiment: Experiment) -> Experiment:
+    """Returns the experiment of the run to start from, which has the same backbone."""
+    run_dir = experiment.run.initial_weights
+    if Path(run_dir).is_file():
+        raise UserError(
+            f"--initial_weights={run_dir} is a file; make a run of published weights first:"
+            f" tfcolor convert --source={run_dir} --run_dir=RUN"
+        )
+    if not Path(run_dir).exists():
+        raise UserError(
+            f"--initial_weights={run_dir}: expected random, {KMEANS} or a run's folder,"
+            " and there is no such folder"
+        )
     other = load_experiment(run_dir)
     if other.run.backbone != experiment.run.backbone:
         raise UserError(
             f"--initial_weights={run_dir} is a run with --backbone={other.run.backbone}; "
             f"this one has {experiment.run.backbone}"
         )
-    _check_channels(backbone.input_channels, other, run_dir)
-    folder = checkpoint_folder(Path(run_dir), "best")
-    prefix = newest_prefix(folder)
-    if prefix is None:
-        raise UserError(f"--initial_weights={run_dir} has no checkpoint yet: train it first")
-    if _saved_shapes(prefix) != Counter(tuple(one.shape) for one in backbone.variables):
-        raise UserError(
-            f"--initial_weights={run_dir} has other layers{_differences(other, experiment)}"
-        )
-    _check_mean(other, experiment)
-    holder = tf.train.Checkpoint(network=tf.train.Checkpoint(backbone=backbone))
-    step = restore_newest(holder, folder)
-    say(f"{other.run.backbone} starts from step {step} of {run_dir}")
+    return other
 
 
-def _check_channels(channels: int, other: Experiment, run_dir: str) -> None:
-    """Raises UserError if the other run's first layer takes another kind of image."""
-    found = build_task(other, {}).input_channels
-    if found == channels:
-        return
-    kind, wanted = ("gray" if count == 1 else "color" for count in (found, channels))
-    raise UserError(
-        f"--initial_weights={run_dir} has a first layer for {kind} images ({found} channels), and "
-        f"this run has {wanted} ones ({channels}): start from a run on {wanted} images; "
-        "--classification_input chooses those of a classification run"
+def _structure(experiment: Experiment, channels: int) -> tuple[int, bool, int]:
+    """Returns in what two backbones may differ and yet be carried over."""
+    return (
+        channels,
+        experiment.backbone.use_batch_norm,
+        experiment.run.field_of_view_blocks,
     )
+
+
+def _base_of(backbone: Backbone) -> Backbone:
+    """Returns the network below the further blocks, if there are any."""
+    return backbone.base if isinstance(backbone, WidenedBackbone) else backbone
+
+
+def _note_on_blocks(backbone: Backbone) -> list[str]:
+    """Returns that further blocks stay random, if there are any."""
+    return [] if _base_of(backbone) is backbone else ["its further blocks stay random"]
+
+
+def _training_images(task: Task, experiment: Experiment) -> Iterator[tf.Tensor]:
+    """Yields float32 [b, H, W, C] views of training images, as the run will see them."""
+    seed = derive_seed(experiment.training.seed, "initial images")
+    views = task.make_dataset(TRAIN_SPLIT, BatchPlan(IMAGE_BATCH, seed))
+    count = 0
+    for inputs, _ in views:
+        images = inputs["image"]
+        yield images
+        count += len(images)
+        if count >= min(MAX_IMAGES, NUM_PIXELS // (images.shape[1] * images.shape[2])):
+            return
+
+
+def _check_one_process(experiment: Experiment, flag: str) -> None:
+    """Raises UserError where several processes would have to find the same weights."""
+    if experiment.distribution.strategy == "multi_worker":
+        raise UserError(
+            f"{flag} with --strategy=multi_worker: workers would not agree to the last digit;"
+            " train one step on one device and start from that run"
+        )
 
 
 def _check_mean(other: Experiment, experiment: Experiment) -> None:

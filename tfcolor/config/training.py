@@ -13,13 +13,15 @@ from tfcolor.config.experiment import (
     read_experiment,
 )
 from tfcolor.config.flags import resolved_flags, write_flagfile
-from tfcolor.config.initial_weights import load_initial_weights
+from tfcolor.config.found_schedule import follow_schedule
+from tfcolor.config.initial_weights import initialize_backbone
 from tfcolor.core.files import write_text
 from tfcolor.core.progress import say
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.preview import Preview
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.models.freezing import freeze_through
 from tfcolor.models.network import Network
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
 from tfcolor.training.checkpoints import has_checkpoint
@@ -49,6 +51,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
     for reader in readers.values():
         reader.read(0)  # refuses images of which none can be read, before anything is written
     experiment = complete_experiment(experiment, readers, flag_values)
+    experiment = follow_schedule(experiment, flag_values)
     path = choose_run_dir(experiment)
     check_same_flags(path / "flags.cfg", flag_values)
     configure_runtime(experiment.training, experiment.distribution)
@@ -56,8 +59,10 @@ def run_training(flag_values: flags.FlagValues) -> None:
     task = build_task(experiment, readers)
     with strategy.scope():
         network = build_network(experiment, task)
-    if experiment.run.initial_weights and not has_checkpoint(path / "checkpoints"):
-        load_initial_weights(network.backbone, experiment)
+    if not has_checkpoint(path / "checkpoints"):
+        initialize_backbone(network.backbone, experiment, task)
+    if experiment.run.frozen_through:
+        freeze_through(network.backbone, experiment.run.frozen_through)
     directory = RunDirectory(path)
     if is_chief(strategy):
         write_flagfile(directory.flagfile, flag_values, UNRECORDED)
@@ -82,7 +87,8 @@ def run_training(flag_values: flags.FlagValues) -> None:
         lines = "".join(f"{name}: {reason}\n" for name, reason in sorted(unreadable.items()))
         write_text(directory.unreadable_log, lines)
         say(f"{len(unreadable)} images could not be read; see {directory.unreadable_log}")
-    say(f"done: {result['steps']} steps, best held-out loss {result['best_loss']:.4f}")
+    watched = experiment.optimization.watch
+    say(f"done: {result['steps']} steps, best held-out {watched} {result[f'best_{watched}']:.4f}")
 
 
 def _previews(

@@ -150,18 +150,20 @@ def compose_tap(
     windows: Iterable[Window],
     sizes: tuple[Scalar, Scalar],
     alignment: str = "centered",
+    start: Tap = PIXELS,
 ) -> Tap:
     """Returns the geometry of the map behind a chain of windows.
 
     Args:
       name: the layer that makes the map.
       channels: features per cell.
-      windows: every convolution and pool from the input to the map, in order.
-      sizes: (height, width) of the input image in pixels: ints, or scalar int32
-        tensors where the size is not static.
+      windows: every convolution and pool from the start to the map, in order.
+      sizes: (height, width) of the start in cells, which are pixels for the
+        image: ints, or scalar int32 tensors where the size is not static.
       alignment: "centered" gives the true center of the receptive field at this
         input size; "zero" gives offset 0, which goes with published weights
         that were trained by sparse sampling with that rule.
+      start: the map that the first window reads, of the same alignment.
 
     Returns:
       A `Tap` whose offset has the type of `sizes` (float or float32 tensor).
@@ -176,18 +178,18 @@ def compose_tap(
     if alignment not in ALIGNMENTS:
         raise ValueError(f"alignment={alignment!r}; expected one of {', '.join(ALIGNMENTS)}")
     windows = list(windows)
-    stride = 1
+    stride = start.stride
     for window in windows:
         stride *= window.stride
     if alignment == "zero":
         return Tap(name, stride, 0.0, channels)
-    return Tap(name, stride, tuple(_center_offset(windows, size) for size in sizes), channels)
+    offsets = tuple(_center_offset(windows, size, start, axis) for axis, size in enumerate(sizes))
+    return Tap(name, stride, offsets, channels)
 
 
-def _center_offset(windows: Iterable[Window], size: Scalar) -> Scalar:
+def _center_offset(windows: Iterable[Window], size: Scalar, start: Tap, axis: int) -> Scalar:
     """Composes the center of cell 0 along one axis: o += s ((k - 1) / 2 - pad)."""
-    offset: Scalar = 0.0
-    stride = 1
+    offset, stride = start.offset[axis], start.stride
     for window in windows:
         before = window.padding_before(size)
         before = tf.cast(before, tf.float32) if tf.is_tensor(before) else float(before)

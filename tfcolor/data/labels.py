@@ -36,7 +36,7 @@ def label_annotation(
         [0, K). Raised here for some images that are spread evenly, and for the
         others when they are read.
     """
-    numbers = _matching_labels(reader.class_names, class_names)
+    numbers = matching_labels(reader.class_names, class_names)
 
     def read(position: int) -> np.ndarray:
         label = _known_label(reader, position)
@@ -66,8 +66,23 @@ def _known_label(reader: ExampleReader, position: int) -> int:
     return label
 
 
-def _matching_labels(names: Sequence[str], wanted: Sequence[str]) -> dict[int, int]:
-    """Returns the label in `wanted` of each label in `names`; empty if all agree."""
+def matching_labels(names: Sequence[str], wanted: Sequence[str]) -> dict[int, int]:
+    """Returns how the classes of held-out images are numbered in training.
+
+    Args:
+      names: classes of the held-out images by label; empty if not known.
+      wanted: classes of the training images by label, likewise.
+
+    Returns:
+      The label in `wanted` of each label in `names`; empty if all agree.
+
+    Raises:
+      UserError: if one of `names` is not `wanted`.
+
+    Example:
+      >>> matching_labels(["sea", "hill"], ["cave", "hill", "sea"])
+      {0: 2, 1: 1}
+    """
     if not names or not wanted or tuple(names) == tuple(wanted):
         return {}
     number_of = {name: number for number, name in enumerate(wanted)}

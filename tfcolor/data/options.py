@@ -1,12 +1,13 @@
 """Which images to learn from, and which to measure on."""
 
 import dataclasses
-import hashlib
-import os
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
+from tfcolor.data.label_buckets import choose_buckets
+from tfcolor.data.label_changes import add_label_noise, merge_classes
 from tfcolor.data.reading import ExampleReader
+from tfcolor.data.samples import hashed_order, sample_classes, sample_images
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.opening import open_source
 
@@ -18,8 +19,9 @@ class DataOptions:
     images: str = option(
         "",
         "images to learn from: a folder (searched recursively), a glob, a .txt list of paths, "
-        "TFRecord shards, tfds:NAME[:SPLIT], voc:FOLDER[:SPLIT], camvid:FOLDER[:SPLIT] or "
-        "builtin:photos[:train|:heldout]",
+        "TFRecord shards, tfds:NAME[:SPLIT], voc:FOLDER[:SPLIT], voc_segmentation:FOLDER[:SPLIT], "
+        "camvid:FOLDER[:SPLIT], cifar100:FOLDER[:SPLIT], cifar100_coarse:FOLDER[:SPLIT] or "
+        "builtin:photos[:train|:heldout]; several are joined with commas",
     )
     heldout_images: str = option(
         "", "images to measure on, in the same forms; empty sets some of --images aside"
@@ -30,45 +32,40 @@ class DataOptions:
         minimum=0,
         maximum=0.9,
     )
+    num_images: int = option(
+        0, "learn from a random sample of so many images; 0 for all", minimum=0
+    )
+    images_per_class: int = option(
+        0, "learn from a random sample with so many images of each class; 0 for all", minimum=0
+    )
+    label_buckets: str = option(
+        "",
+        "merges classes: a file with a class, a tab and its bucket on each line, or a JSON "
+        "object; random:N for N random buckets; wordnet:N:FILE for N parts of the hierarchy in "
+        "FILE, a parent and its child on each line; empty keeps the classes",
+    )
+    label_noise: float = option(
+        0.0, "part of the images to learn from that gets a random class", minimum=0, maximum=1
+    )
+    data_seed: int = option(
+        0, "of random samples, buckets and label noise; what is set aside does not depend on it"
+    )
     cache_images_mb: int = option(512, "memory for decoded images, megabytes", minimum=0)
 
-
-class SubsetSource:
-    """Some images of another source.
-
-    Args:
-      source: all images.
-      positions: which of them, in order.
-    """
-
-    def __init__(self, source: Source, positions: list[int]) -> None:
-        self._source, self._positions = source, positions
-
-    @property
-    def num_examples(self) -> int:
-        """Returns the number of images."""
-        return len(self._positions)
-
-    def name_of(self, index: int) -> str:
-        """Returns what messages call an image."""
-        return self._source.name_of(self._positions[index])
-
-    def read_bytes(self, index: int) -> bytes:
-        """Returns the encoded image."""
-        return self._source.read_bytes(self._positions[index])
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Returns the name of each class of all images."""
-        return self._source.class_names
-
-    def label_of(self, index: int) -> int | None:
-        """Returns the class of an image, or None if it has none."""
-        return self._source.label_of(self._positions[index])
+    def __post_init__(self) -> None:
+        """Raises UsageError if two samples are asked for."""
+        if self.num_images and self.images_per_class:
+            raise UsageError(
+                f"--num_images={self.num_images}, --images_per_class={self.images_per_class}: "
+                "expected one of them"
+            )
 
 
 def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
     """Opens the images of the "train" and "heldout" splits.
+
+    Samples and label noise concern "train" alone, label buckets both. A sample
+    is drawn before classes are merged.
 
     Args:
       options: where the images are.
@@ -77,9 +74,24 @@ def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
       A reader per split; without "heldout" if nothing is set aside.
 
     Raises:
-      UsageError: if no place is given.
-      UserError: if a place does not exist or holds no image.
+      UsageError: if no place is given, or `label_buckets` cannot be understood.
+      UserError: if a place does not exist or holds no image, if there are too
+        few images for a sample, or no labels to change.
     """
+    sources = _open_splits(options)
+    sources["train"] = _sample(sources["train"], options)
+    if options.label_buckets:
+        classes = sources["train"].class_names
+        buckets = choose_buckets(options.label_buckets, classes, options.data_seed)
+        sources = {split: merge_classes(source, buckets) for split, source in sources.items()}
+    if options.label_noise:
+        sources["train"] = add_label_noise(sources["train"], options.label_noise, options.data_seed)
+    cache_bytes = options.cache_images_mb * 2**20
+    return {split: ExampleReader(source, cache_bytes) for split, source in sources.items()}
+
+
+def _open_splits(options: DataOptions) -> dict[str, Source]:
+    """Opens all images to learn from and to measure on."""
     if not options.images:
         raise UsageError(
             "--images is not given: name a folder, a glob, a .txt list, TFRecord shards, "
@@ -90,23 +102,23 @@ def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
         sources["heldout"] = open_source(options.heldout_images)
     elif options.heldout_fraction > 0 and sources["train"].num_examples > 1:
         sources = _set_aside(sources["train"], options.heldout_fraction)
-    cache_bytes = options.cache_images_mb * 2**20
-    return {split: ExampleReader(source, cache_bytes) for split, source in sources.items()}
+    return sources
 
 
 def _set_aside(source: Source, fraction: float) -> dict[str, Source]:
     """Splits a source by a hash of each name: a new file moves at most one other."""
-    names = [source.name_of(position) for position in range(source.num_examples)]
-    # Below their common folder, so that another spelling of it changes nothing.
-    common = "" if len(set(map(os.path.isabs, names))) > 1 else os.path.commonpath(names)
-    order = sorted(range(len(names)), key=lambda position: _rank(names[position], common))
-    count = min(max(round(fraction * len(names)), 1), len(names) - 1)
+    order = hashed_order(source)
+    count = min(max(round(fraction * len(order)), 1), len(order) - 1)
     return {
-        "train": SubsetSource(source, sorted(order[count:])),
-        "heldout": SubsetSource(source, sorted(order[:count])),
+        "train": source.select(sorted(order[count:])),
+        "heldout": source.select(sorted(order[:count])),
     }
 
 
-def _rank(name: str, folder: str) -> bytes:
-    """Returns what to sort by: a hash of the name below `folder`."""
-    return hashlib.sha256(name.removeprefix(folder).encode()).digest()
+def _sample(source: Source, options: DataOptions) -> Source:
+    """Returns the images to learn from, all or some."""
+    if options.num_images:
+        return sample_images(source, options.num_images, options.data_seed)
+    if options.images_per_class:
+        return sample_classes(source, options.images_per_class, options.data_seed)
+    return source

@@ -36,6 +36,11 @@ class ExampleReader:
         self._lock = threading.Lock()
 
     @property
+    def source(self) -> Source:
+        """Returns where the images come from; it may know more than classes."""
+        return self._source
+
+    @property
     def num_examples(self) -> int:
         """Returns the number of positions, unreadable ones included."""
         return self._source.num_examples

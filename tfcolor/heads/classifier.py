@@ -16,7 +16,8 @@ class ClassifierHead(tf.keras.Model):
     is averaged over its cells. Logits are float32 under every precision policy.
 
     Args:
-      taps: the backbone's taps, of which the last is its top.
+      taps: what the backbone's `canonical_taps` gives, of which the last is its
+        top.
       num_classes: K, the number of classes.
       dropout_rate: probability of dropping a feature in training.
       seed: the initial kernel and every dropout mask derive from it.

@@ -19,7 +19,8 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
     Args:
       statistics: "batch" normalizes with the batch's statistics in training;
         "moving" with the moving ones, after their update and without gradient
-        through them. Outside training it is always the moving ones.
+        through them. Outside training, and in a frozen layer (whose `trainable`
+        is False), it is always the moving ones, and they stay as they are.
       synchronize: whether the batch's statistics are those of the examples of
         all replicas together.
       use_ramp: whether `a` grows; if not it is 0.999 from the first update on,
@@ -85,7 +86,7 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
         """
         values = tf.cast(inputs, tf.float32)
         mean, variance = self.moving_mean, self.moving_variance
-        if training:
+        if training and self.trainable:
             mean, variance = self._batch_moments(values)
             updated = self._update(tf.stop_gradient(mean), tf.stop_gradient(variance))
             if self.statistics == "moving":

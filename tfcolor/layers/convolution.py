@@ -49,7 +49,7 @@ class Convolution(tf.keras.layers.Conv2D):
             kernel_initializer=kernel_initializer,
             name=name,
         )
-        self.uses_product = kernel_size >= MIN_PRODUCT_KERNEL and strides == 1
+        self.uses_product = kernel_size >= MIN_PRODUCT_KERNEL and strides == groups == 1
 
     def convolution_op(
         self, inputs: tf.Tensor, kernel: tf.Tensor, padding: str = "SAME"
@@ -77,19 +77,38 @@ class Convolution(tf.keras.layers.Conv2D):
             [tf.nn.conv2d(part, group, self.strides, padding) for part, group in parts], axis=-1
         )
 
-    def call(self, inputs: tf.Tensor, padding: str = "SAME") -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, padding: str = "SAME", edge: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Convolves and adds the bias if there is one.
 
         Args:
           inputs: float [B, H, W, C].
           padding: "SAME" or "VALID".
+          edge: float [C], what the cells of "SAME" padding hold; None for 0.
+            Gradients flow into it.
 
         Returns:
           float [B, h, w, filters]; H and W divided by the stride and rounded up
           for "SAME".
         """
+        bias = self.bias if self.use_bias else None
+        if edge is not None and padding == "SAME" and max(self.kernel_size) > 1:
+            # Exact: with `edge` subtracted the padding is 0, and what a kernel
+            # of constant cells would give is added to every output.
+            edge = tf.cast(edge, inputs.dtype)
+            inputs = inputs - edge
+            constant = self._response(edge)
+            bias = constant if bias is None else tf.cast(bias, tf.float32) + constant
         outputs = self.convolution_op(inputs, self.kernel, padding)
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+        return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
+
+    def _response(self, cell: tf.Tensor) -> tf.Tensor:
+        """Returns what a map whose cells all hold [C] gives: float32 [filters]."""
+        weights = tf.reduce_sum(tf.cast(self.kernel, tf.float32), axis=[0, 1])
+        weights = tf.reshape(weights, [weights.shape[0], self.groups, -1])
+        cells = tf.reshape(tf.cast(cell, tf.float32), [self.groups, -1])
+        return tf.reshape(tf.einsum("cgo,gc->go", weights, cells), [self.filters])
 
 
 def _convolve_by_product(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:

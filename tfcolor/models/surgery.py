@@ -104,36 +104,54 @@ def absorb_batch_norm(
       (kernel, bias) of the same shapes, with which the convolution gives what
       the batch norm gave.
     """
-    deviation = np.sqrt(np.asarray(variance, np.float32) + np.float32(EPSILON))
+    deviation = np.sqrt(np.asarray(variance, np.float64) + EPSILON)
     factor = scale / deviation
     return kernel * factor, (bias - mean) * factor + shift
 
 
-def absorb_backbone(source: Backbone, target: Backbone) -> None:
-    """Copies a backbone with batch norm into one without, which then does the same.
+def transfer_backbone(source: Backbone, target: Backbone) -> tuple[str, ...]:
+    """Copies a backbone into one that may lack batch norm or see other channels.
+
+    Where only the source has batch norm, its moving statistics move into the
+    weights: `target` then does what `source` does outside training. Where the
+    images have other channels the first layer goes from gray to color (it sees
+    the mean of the channels) or back (`gray_from_rgb`).
 
     Args:
       source: gives weights and moving statistics; not changed.
-      target: the same network built with `use_batch_norm=False`.
+      target: a network of the same layers; its variables change.
+
+    Returns:
+      What was done besides copying, in words.
 
     Raises:
-      ValueError: if `target` has batch norm.
+      ValueError: if layers or shapes differ in any other way, or only `target`
+        has batch norm; nothing is changed then.
     """
-    if target.batch_norms:
-        raise ValueError("the target has batch norm; expected use_batch_norm=False")
-    for name, convolution in source.convolutions.items():
-        kernel = convolution.kernel.numpy()
-        bias = _numbers(convolution.bias, 0.0, kernel.shape[-1])
-        if name in source.batch_norms:
-            norm = source.batch_norms[name]
-            scale, shift = (
-                _numbers(norm.scale, 1.0, bias.size),
-                _numbers(norm.bias, 0.0, bias.size),
-            )
-            statistics = norm.moving_mean.numpy(), norm.moving_variance.numpy()
-            kernel, bias = absorb_batch_norm(kernel, bias, *statistics, scale, shift)
-        target.convolutions[name].kernel.assign(kernel)
-        target.convolutions[name].bias.assign(bias)
+    absorbs = bool(source.batch_norms) and not target.batch_norms
+    values = _layer_values(source, absorbs)
+    first = next(iter(values))
+    channels = source.input_channels, target.input_channels
+    if channels[0] != channels[1]:
+        kernel, *others = values[first]
+        values[first] = [_with_channels(kernel, channels[1]), *others]
+    variables = {
+        name: _layer_variables(target, name, absorbs=False) for name in target.convolutions
+    }
+    shapes = [
+        {name: [value.shape for value in layer] for name, layer in each.items()}
+        for each in (values, variables)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"{source.name} has other layers than {target.name}; expected the same")
+    for name, layer in variables.items():
+        for variable, value in zip(layer, values[name], strict=True):
+            variable.assign(tf.cast(value, variable.dtype))
+    notes = ["its batch norm is absorbed"] if absorbs else []
+    if channels[0] != channels[1]:
+        words = ["gray" if count == 1 else "color" for count in channels]
+        notes.append(f"its first layer goes from {words[0]} to {words[1]}")
+    return tuple(notes)
 
 
 def rebalance(
@@ -165,12 +183,8 @@ def rebalance(
       Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
       Representation Learning. 2017, equation 2.7.
     """
-    if backbone.batch_norms:
-        raise UserError("cannot re-balance a network with batch norm: it is balanced already")
-    if not isinstance(backbone, ChainBackbone):
-        raise UserError(f"cannot re-balance {backbone.name}: its layers are no chain")
-    if any(isinstance(stage, Pool) and stage.use_lrn for stage in backbone.stages):
-        raise UserError("cannot re-balance a network with LRN: its layers do not scale")
+    if obstacle := scaling_obstacle(backbone):
+        raise UserError(f"cannot re-balance {obstacle}")
     scales = _root_mean_squares(backbone, images)
     dead = [name for name, scale in scales.items() if not scale > 0]
     if dead:
@@ -183,6 +197,57 @@ def rebalance(
     if head is not None:
         _undo_in_head(head, scales)
     return {name: 1 / scale for name, scale in scales.items()}
+
+
+def scaling_obstacle(backbone: Backbone) -> str:
+    """Says why layers cannot be scaled and the next ones make up for it.
+
+    Args:
+      backbone: any network.
+
+    Returns:
+      What it is and why, in words; empty for a chain of positively homogeneous
+      layers, which can.
+    """
+    if backbone.batch_norms:
+        return "a network with batch norm: it is balanced already"
+    if not isinstance(backbone, ChainBackbone):
+        return f"{backbone.name}: its layers are no chain"
+    if any(isinstance(stage, Pool) and stage.use_lrn for stage in backbone.stages):
+        return "a network with LRN: its layers do not scale"
+    return ""
+
+
+def _layer_variables(backbone: Backbone, name: str, *, absorbs: bool) -> list[tf.Variable]:
+    """Returns kernel, bias if there is one, and batch norm's variables unless absorbed."""
+    convolution = backbone.convolutions[name]
+    variables = [convolution.kernel]
+    if convolution.use_bias:
+        variables.append(convolution.bias)
+    if name in backbone.batch_norms and not absorbs:
+        variables += backbone.batch_norms[name].variables
+    return variables
+
+
+def _layer_values(backbone: Backbone, absorbs: bool) -> dict[str, list[np.ndarray]]:
+    """Returns the numbers of each layer, with batch norm in the weights or beside them."""
+    values = {
+        name: [one.numpy() for one in _layer_variables(backbone, name, absorbs=absorbs)]
+        for name in backbone.convolutions
+    }
+    for name, norm in backbone.batch_norms.items() if absorbs else ():
+        kernel = values[name][0].astype(np.float64)
+        size = kernel.shape[-1]
+        bias = _numbers(backbone.convolutions[name].bias, 0.0, size)
+        statistics = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+        trained = _numbers(norm.scale, 1.0, size), _numbers(norm.bias, 0.0, size)
+        values[name] = list(absorb_batch_norm(kernel, bias, *statistics, *trained))
+    return values
+
+
+def _with_channels(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Returns a first layer's kernel for images of so many channels."""
+    return gray_from_rgb(kernel) if channels == 1 else rgb_from_gray(kernel, channels)
 
 
 def _numbers(variable: tf.Variable | None, default: float, size: int) -> np.ndarray:

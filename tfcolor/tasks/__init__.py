@@ -4,10 +4,14 @@ from typing import Any
 
 from tfcolor.tasks.classification import ClassificationTask
 from tfcolor.tasks.colorization import ColorizationTask
+from tfcolor.tasks.multilabel import MultilabelTask
+from tfcolor.tasks.segmentation import SegmentationTask
 
 TASKS: dict[str, Any] = {
     "colorization": ColorizationTask,
     "classification": ClassificationTask,
+    "multilabel": MultilabelTask,
+    "segmentation": SegmentationTask,
 }
 """Classes behind `Task`, each with its options dataclass as `Options`, built from
 (options, readers by split)."""

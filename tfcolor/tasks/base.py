@@ -22,13 +22,15 @@ class Task(Protocol):
     between calls, so two batches in flight cannot corrupt each other.
 
     `convolutional` is False where the head reads the collapsed "top" of a
-    backbone in its canonical mode.
+    backbone in its canonical mode. `score` names the metric by which a network
+    is judged, higher for better; None where there is only the loss.
     """
 
     name: str
     convolutional: bool
     input_channels: int
     splits: tuple[str, ...]
+    score: str | None
 
     def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
         """Yields (inputs, targets), two dicts of tensors with leading axis B.
@@ -41,7 +43,13 @@ class Task(Protocol):
         """Returns the network from feature maps (and inputs) to outputs."""
 
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
-        """Returns named, unreduced loss terms, each float32 [B]."""
+        """Returns named loss terms, each float32 [B]: sums over an example's samples."""
+
+    def count_samples(self, targets: Tensors) -> tf.Tensor:
+        """Returns how many samples the losses of each example sum, float32 [B].
+
+        The loss of a batch is the sum of its terms over the sum of these.
+        """
 
     def build_metrics(
         self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None
@@ -67,3 +75,15 @@ class IncompleteOptions(Protocol):
         `readers` are the images by split, `canonical_size` is the side of the
         images that the backbone takes in its canonical mode, in pixels.
         """
+
+
+def count_examples(targets: Tensors) -> tf.Tensor:
+    """Counts every example as one sample.
+
+    Args:
+      targets: of a task whose losses are means over an example.
+
+    Returns:
+      float32 [B], ones.
+    """
+    return tf.ones([tf.shape(next(iter(targets.values())))[0]])

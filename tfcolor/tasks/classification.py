@@ -14,7 +14,7 @@ from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import ViewOptions, center_view, random_view
 from tfcolor.heads.classifier import ClassifierHead
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors
+from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
 
 NUM_GUESSES = 5
 """Guesses of the second accuracy, measured where there are more classes."""
@@ -84,6 +84,8 @@ class ClassificationTask:
     name = "classification"
     convolutional = False
     Options = ClassificationOptions
+    score = "top1_accuracy"
+    count_samples = staticmethod(count_examples)
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from tfcolor.heads.histogram import HistogramHead
 from tfcolor.losses.histogram import histogram_divergence
 from tfcolor.losses.regression import squared_distance
 from tfcolor.metrics.constant_loss import ConstantLoss
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors
+from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
 from tfcolor.tasks.gamut_prior import estimate_class_weights
 
 
@@ -91,6 +91,8 @@ class ColorizationTask:
     name = "colorization"
     convolutional = True
     Options = ColorizationOptions
+    score: str | None = None
+    count_samples = staticmethod(count_examples)
 
     def __init__(
         self,

@@ -2,11 +2,12 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import say
 
 BEST_FOLDER = "best"
@@ -79,7 +80,24 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder: Path) -> int | None:
     Raises:
       UserError: if no checkpoint of the folder can be restored.
     """
-    prefixes = _prefixes(folder)
+    return restore_first_whole(checkpoint, _prefixes(folder))
+
+
+def restore_first_whole(
+    checkpoint: tf.train.Checkpoint, prefixes: Sequence[tuple[int, str]]
+) -> int | None:
+    """Restores the first checkpoint that is whole, passing over damaged ones.
+
+    Args:
+      checkpoint: the objects to fill; all their variables must exist.
+      prefixes: (step, prefix) of each, as `find_checkpoints` gives them.
+
+    Returns:
+      The step of the restored one, or None if there is none at all.
+
+    Raises:
+      UserError: if none of them can be restored.
+    """
     reason = ""
     for step, prefix in prefixes:
         try:
@@ -93,10 +111,42 @@ def restore_newest(checkpoint: tf.train.Checkpoint, folder: Path) -> int | None:
             continue
         return step
     if prefixes:
+        folder = Path(prefixes[0][1]).parent
         raise UserError(
             f"none of the {len(prefixes)} checkpoints in {folder} can be restored: {reason}"
         )
     return None
+
+
+def find_checkpoints(run_dir: Path, checkpoint: str) -> list[tuple[int, str]]:
+    """Returns the checkpoints of a run that a name stands for, newest first.
+
+    Args:
+      run_dir: the run's folder.
+      checkpoint: "best" (by held-out loss or score), "last", or a step.
+
+    Returns:
+      (step, prefix) of each; the later ones stand in for a damaged first.
+      Empty if the run has none at all.
+
+    Raises:
+      UsageError: if the name is none of these.
+      UserError: if there is no checkpoint of that step; lists those there are.
+    """
+    folder = run_dir / "checkpoints"
+    if checkpoint in ("best", "last"):
+        return _prefixes(checkpoint_folder(run_dir, checkpoint))
+    if not checkpoint.isdecimal():
+        raise UsageError(f"checkpoint {checkpoint!r}: expected best, last or a step")
+    found = [*_prefixes(folder), *_prefixes(folder / BEST_FOLDER)]
+    chosen = [each for each in found if each[0] == int(checkpoint)]
+    if found and not chosen:
+        steps = ", ".join(map(str, sorted({step for step, _ in found})))
+        raise UserError(
+            f"{run_dir} has no checkpoint of step {checkpoint}:"
+            f" expected best, last or one of {steps}"
+        )
+    return chosen
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -117,11 +167,6 @@ def checkpoint_folder(run_dir: Path, checkpoint: str) -> Path:
     folder = run_dir / "checkpoints"
     best = folder / BEST_FOLDER
     return best if checkpoint == "best" and best.is_dir() else folder
-
-
-def newest_prefix(folder: Path) -> str | None:
-    """Returns the prefix of the newest checkpoint of a folder, or None."""
-    return next((prefix for _, prefix in _prefixes(folder)), None)
 
 
 def _prefixes(folder: Path) -> list[tuple[int, str]]:

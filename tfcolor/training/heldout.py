@@ -59,15 +59,15 @@ class SplitMeasurement:
         """
         metrics = self._task.build_metrics(fitted)
         sums: dict[str, float] = {}
-        count = 0
+        count = 0.0
         for inputs, targets in self._dataset:
             terms, outputs = self._forward(inputs, targets)
             for metric in metrics.values():
                 metric.update_state(targets, outputs)
             for name, term in terms.items():
                 sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + float(tf.reduce_sum(term))
-            count += int(next(iter(terms.values())).shape[0])
-        means = {name: total / count for name, total in sums.items()}
+            count += float(tf.reduce_sum(self._task.count_samples(targets)))
+        means = {name: total / max(count, 1.0) for name, total in sums.items()}
         figures = {"loss": sum(means.values()), **means}
         figures |= {name: float(metric.result()) for name, metric in metrics.items()}
         return figures, metrics

@@ -8,21 +8,25 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import ProgressReport, say
 from tfcolor.tasks.base import HELDOUT_SPLIT, Task
 from tfcolor.training.checkpoints import Checkpoints
 from tfcolor.training.distribution import has_workers, is_chief, plan_batches
+from tfcolor.training.early_stopping import EarlyStopping
 from tfcolor.training.events import Events
 from tfcolor.training.heldout import Metrics, SplitMeasurement
 from tfcolor.training.optimizers import Update
 from tfcolor.training.options import OptimizationOptions, TrainingOptions
 from tfcolor.training.run_directory import RunDirectory
-from tfcolor.training.schedules import Plateau, scheduled_rate
+from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StoppedError, StopRequest
 from tfcolor.training.step import TrainStep
 
 Evaluator = Callable[[], Iterable[tuple[str, Any]]]
+
+NEVER = 2**62
+"""Looks to wait for where given steps decide."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,23 +73,21 @@ class Trainer:
                 run.optimization,
                 use_loss_scaling=options.precision == "mixed_float16",
             )
-        self._plateau = Plateau(run.optimization.plateau_patience, run.optimization.plateau_drops)
+        self._stopping = _build_stopping(run)
         self._step_variable = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoints = Checkpoints(
             run.directory.checkpoints,
             tf.train.Checkpoint(
                 network=run.network,
                 optimizer=self._update.optimizer,
-                plateau=self._plateau,
+                early_stopping=self._stopping,
                 step=self._step_variable,
             ),
             options.keep_checkpoints,
             is_chief=self._is_chief,
         )
         self._events = Events(run.directory.events, is_active=self._is_chief)
-        self._train_step = TrainStep(
-            run.strategy, run.network, run.task, self._update, options.batch_size
-        )
+        self._train_step = TrainStep(run.strategy, run.network, run.task, self._update)
         self._measurements = [self._measurement(split) for split in run.task.splits]
         self._saved_step: int | None = None
         self._seconds = 0.0
@@ -156,8 +158,8 @@ class Trainer:
 
     @property
     def _is_on_last_plateau(self) -> bool:
-        """Whether the held-out loss ends this run; given steps run to their end."""
-        return self._run.optimization.schedule == "plateau" and self._plateau.is_over
+        """Whether the held-out figure ends this run; given steps run to their end."""
+        return self._stopping.is_over
 
     def _batches(self) -> Any:
         """Returns the distributed batches from the current step on."""
@@ -172,7 +174,7 @@ class Trainer:
     def _advance(self, batch: Any) -> tuple[str, bool]:
         """Makes one step; returns a note if it was logged, and whether to stop."""
         step = self.step
-        rate = scheduled_rate(self._run.optimization, step, int(self._plateau.drops))
+        rate = scheduled_rate(self._run.optimization, step, self._stopping.drops)
         self._update.set_rate(rate)
         started = time.monotonic()
         asked = self._request.signal_number is not None
@@ -201,8 +203,7 @@ class Trainer:
     def _look(self) -> Mapping[str, float]:
         """Measures every split, keeps the best weights and calls the evaluators."""
         figures = self._look_figures()
-        watched = figures.get(f"{HELDOUT_SPLIT}/loss", figures[f"{self._run.task.splits[0]}/loss"])
-        if self._plateau.observe(watched, self.step):
+        if self._stopping.observe(self._watched(figures), self.step):
             self._checkpoints.save_best(self.step)
         # Every worker calls them, though only the chief records: reading the
         # statistics of a batch normalization averages them over the workers.
@@ -211,6 +212,14 @@ class Trainer:
         self._events.write_weights(self._run.network, self.step)
         self._events.flush()
         return figures
+
+    def _watched(self, figures: Mapping[str, float]) -> float:
+        """Returns the watched figure of a look, higher for better."""
+        splits = self._run.task.splits
+        split = HELDOUT_SPLIT if HELDOUT_SPLIT in splits else splits[0]
+        if self._run.optimization.watch == "score":
+            return figures[f"{split}/{self._run.task.score}"]
+        return -figures[f"{split}/loss"]
 
     def _look_figures(self) -> Mapping[str, float]:
         """Measures every split and records the figures."""
@@ -267,14 +276,34 @@ class Trainer:
 
     def _finish(self, figures: Mapping[str, float], seconds: float) -> dict[str, Any]:
         """Writes the result."""
-        result = {
+        watch, best = self._run.optimization.watch, self._stopping.best_score
+        result: dict[str, Any] = {
             "steps": self.step,
-            "best_step": int(self._plateau.best_step),
-            "best_loss": float(self._plateau.best),
+            "best_step": self._stopping.best_step,
+            f"best_{watch}": -best if watch == "loss" else best,
             "stopped_on_plateau": self._is_on_last_plateau,
             "wall_seconds": seconds,
             **figures,
         }
+        if self._is_on_last_plateau:
+            found = self._stopping.found_schedule()
+            drops = list(found.rate_drops)
+            result["found_schedule"] = {**dataclasses.asdict(found), "rate_drops": drops}
         if self._is_chief:
             self._run.directory.write_result(result)
         return result
+
+
+def _build_stopping(run: Run) -> EarlyStopping:
+    """Returns what decides on rate drops and on the end, if the schedule leaves it to that."""
+    options = run.optimization
+    if options.watch == "score" and run.task.score is None:
+        raise UsageError(
+            f"--watch=score: the task {run.task.name} has no score, only a loss: --watch=loss"
+        )
+    return EarlyStopping(
+        options.plateau_patience if options.schedule == "plateau" else NEVER,
+        options.plateau_drops,
+        window=options.plateau_window,
+        min_steps=options.plateau_min_steps,
+    )

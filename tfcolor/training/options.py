@@ -46,15 +46,30 @@ class OptimizationOptions:
     warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
     schedule: str = option(
         "steps",
-        "when the rate falls: after given steps, or when the held-out loss stops falling",
+        "when the rate falls: after given steps, or when the held-out figure stops improving",
         choices=("steps", "plateau"),
     )
     rate_drops: tuple[int, ...] = option(
         (1_000_000, 1_500_000, 1_750_000), "steps after which the rate falls (schedule=steps)"
     )
     drop_factor: float = option(0.1, "what the rate is multiplied by at a drop", minimum=0)
+    schedule_from: str = option(
+        "",
+        "a finished run with schedule=plateau: the same rate drops and steps, without looking, for"
+        " training again on all images (--heldout_fraction=0)",
+    )
+    watch: str = option(
+        "loss",
+        "held-out figure that decides on drops and on the best checkpoint: the loss, or the task's"
+        " score (accuracy, mean IoU, mean average precision)",
+        choices=("loss", "score"),
+    )
     plateau_patience: int = option(
-        3, "looks without a better held-out loss before a drop (schedule=plateau)", minimum=1
+        3, "looks without a better held-out figure before a drop (schedule=plateau)", minimum=1
+    )
+    plateau_window: int = option(1, "looks that are averaged into one figure", minimum=1)
+    plateau_min_steps: int = option(
+        0, "looks before so many steps never count as waiting (schedule=plateau)", minimum=0
     )
     plateau_drops: int = option(
         2, "drops before the next plateau ends training (schedule=plateau)", minimum=0

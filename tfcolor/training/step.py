@@ -12,16 +12,15 @@ from tfcolor.training.optimizers import Update
 class TrainStep:
     """Forward, backward and update of one task on one global batch.
 
-    Every loss is the sum over this replica's examples divided by the size of
-    the *global* batch, so that slices of unequal size weigh as they should and
-    any number of replicas gives the same step.
+    Every loss is the sum over this replica's examples divided by the number of
+    samples in the *global* batch, so that slices of unequal size weigh as they
+    should and any number of replicas gives the same step.
 
     Args:
       strategy: where the replicas are.
       network: called as `network(inputs, training=True)`.
       task: gives the losses.
       update: applies the gradients.
-      batch_size: of the global batch.
     """
 
     def __init__(
@@ -30,10 +29,9 @@ class TrainStep:
         network: tf.keras.Model,
         task: Task,
         update: Update,
-        batch_size: int,
     ) -> None:
         self._strategy, self._network, self._task = strategy, network, task
-        self._update, self._batch_size = update, batch_size
+        self._update = update
 
     @tf.function(autograph=False, reduce_retracing=True)
     def __call__(self, batch: Any, stop: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -58,10 +56,13 @@ class TrainStep:
 
     def _replica_step(self, inputs: Tensors, targets: Tensors, stop: tf.Tensor) -> Tensors:
         """Runs one replica's share and returns its summands of the figures."""
+        replica = tf.distribute.get_replica_context()
+        count = tf.reduce_sum(self._task.count_samples(targets))
+        count = tf.maximum(replica.all_reduce(tf.distribute.ReduceOp.SUM, count), 1.0)
         with tf.GradientTape() as tape:
             outputs = self._network(inputs, training=True)
             terms = {
-                name: tf.reduce_sum(tf.cast(loss, tf.float32)) / self._batch_size
+                name: tf.reduce_sum(tf.cast(loss, tf.float32)) / count
                 for name, loss in self._task.compute_losses(targets, outputs).items()
             }
             loss = tf.add_n(list(terms.values()))

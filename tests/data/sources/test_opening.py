@@ -45,9 +45,38 @@ def test_a_path_with_a_colon_is_a_path(places, monkeypatch):
 
 def test_unknown_schemes_list_the_known():
     with pytest.raises(
-        UsageError, match="'tdfs'; known: builtin, camvid, files, tfds, tfrecord, voc, voc_"
+        UsageError,
+        match="'tdfs'; known: builtin, camvid, cifar100, cifar100_coarse, files, tfds, tfrec",
     ):
         open_source("tdfs:imagenet2012")
+
+
+def test_places_with_commas_between_them_are_joined(places):
+    source = open_source(f"{places / 'photos'}, {places / 'list.txt'},builtin:photos:heldout")
+    names = [source.name_of(index)[-10:] for index in range(source.num_examples)]
+    assert names == ["otos/a.png", "otos/a.png", *(["chelsea.png"[-10:], "coffee.png"])]
+
+
+@pytest.mark.parametrize("place", ["one,two", "files:one,two", "one,*/*.png", "camvid:a,b:val"])
+def test_a_comma_may_be_part_of_a_name(places, monkeypatch, place):
+    (places / "photos").rename(places / "one,two")
+    for folder in ("a,b/val", "a,b/valannot"):
+        (places / folder).mkdir(parents=True)
+        Image.new("L", (4, 3)).save(places / folder / "0.png")
+    monkeypatch.chdir(places)
+    assert open_source(place).num_examples == 1
+
+
+@pytest.mark.parametrize("place", [",photos", "photos,", "photos,,list.txt"])
+def test_nothing_between_commas_is_an_error(places, monkeypatch, place):
+    monkeypatch.chdir(places)
+    with pytest.raises(UsageError, match="has nothing between two commas, or before or after"):
+        open_source(place)
+
+
+def test_every_part_must_be_there(places):
+    with pytest.raises(UserError, match=r"no such folder, image or list of images: .*gone"):
+        open_source(f"{places / 'photos'},{places / 'gone'}")
 
 
 @pytest.mark.parametrize("scheme", sorted(SOURCES))

@@ -1,5 +1,6 @@
 """What every collection of images offers: random access to bytes and classes."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -34,3 +35,6 @@ class Source(Protocol):
         Raises:
           UnreadableImageError: if it cannot be read.
         """
+
+    def select(self, positions: Sequence[int]) -> "Source":
+        """Returns some of the images, in the given order, with all that is known of them."""

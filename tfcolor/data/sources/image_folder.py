@@ -4,10 +4,12 @@ Images in sub-folders have the name of their sub-folder as their class, and a
 list may name the class of each image.
 """
 
+import copy
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import IMAGE_SUFFIXES, read_file
@@ -57,6 +59,23 @@ class FileSource:
     def label_of(self, index: int) -> int | None:
         """Returns the class of one file, or None if the files have none."""
         return None if self._labels is None else self._labels[index]
+
+    def select(self, positions: Sequence[int]) -> Self:
+        """Returns some of the files with all that is known of them, in the given order."""
+        chosen = copy.copy(self)
+        chosen._paths = [self._paths[position] for position in positions]
+        if self._labels is not None:
+            chosen._labels = [self._labels[position] for position in positions]
+        return chosen
+
+    def join(self, others: Sequence[Self]) -> Self:
+        """Returns these files and then those of others with the same classes."""
+        joined = copy.copy(self)
+        joined._paths = [path for part in (self, *others) for path in part._paths]
+        known = [part._labels for part in (self, *others) if part._labels is not None]
+        has_all = len(known) == 1 + len(others)
+        joined._labels = [label for labels in known for label in labels] if has_all else None
+        return joined
 
 
 def open_images(place: str) -> FileSource:

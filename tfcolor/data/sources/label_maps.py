@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -40,26 +41,28 @@ class LabelMapSource(FileSource):
         extra_void_label: int = VOID_LABEL,
     ) -> None:
         super().__init__(paths, class_names=class_names)
-        self._map_paths = [os.fspath(path) for path in map_paths]
-        self._extra_void_label = extra_void_label
-        if len(self._map_paths) != self.num_examples:
+        maps = [os.fspath(path) for path in map_paths]
+        if len(maps) != self.num_examples:
             raise ValueError(
-                f"{len(self._map_paths)} label maps: expected one for each of the "
-                f"{self.num_examples} images"
+                f"{len(maps)} label maps: expected one for each of the {self.num_examples} images"
             )
-        missing = [path for path in self._map_paths if not os.path.isfile(path)]
+        missing = [path for path in maps if not os.path.isfile(path)]
         if missing:
             count = f"{len(missing)} of {self.num_examples}"
             raise UserError(f"{count} images have no label map; the first missing: {missing[0]}")
+        self._maps = [(path, extra_void_label) for path in maps]
 
-    def select(self, positions: Sequence[int]) -> "LabelMapSource":
+    def select(self, positions: Sequence[int]) -> Self:
         """Returns some of the images with their label maps, in the given order."""
-        return LabelMapSource(
-            [self._paths[position] for position in positions],
-            [self._map_paths[position] for position in positions],
-            self.class_names,
-            self._extra_void_label,
-        )
+        chosen = super().select(positions)
+        chosen._maps = [self._maps[position] for position in positions]
+        return chosen
+
+    def join(self, others: Sequence[Self]) -> Self:
+        """Returns these images and then those of others with the same classes."""
+        joined = super().join(others)
+        joined._maps = [one for part in (self, *others) for one in part._maps]
+        return joined
 
     def label_map_of(self, index: int) -> np.ndarray:
         """Returns the class of each pixel of one image.
@@ -75,16 +78,14 @@ class LabelMapSource(FileSource):
             be read, or if their sizes differ.
           UserError: if the label map has a label that is no class.
         """
-        name = self._map_paths[index]
+        name, extra_void_label = self._maps[index]
         labels = _read_labels(name, _upright_size(self._paths[index]))
-        labels[labels == self._extra_void_label] = VOID_LABEL
-        found = np.unique(labels)
-        unknown = [label for label in found.tolist() if label >= len(self.class_names)]
-        if unknown not in ([], [VOID_LABEL]):
-            last = len(self.class_names) - 1
-            raise UserError(
-                f"{name} has the label {unknown[0]}: expected 0 to {last} or {VOID_LABEL} for void"
-            )
+        labels[labels == extra_void_label] = VOID_LABEL
+        # Not np.unique, which took four fifths of the time with its sorting.
+        unknown = labels[(labels >= len(self.class_names)) & (labels != VOID_LABEL)]
+        if unknown.size:
+            expected = f"expected 0 to {len(self.class_names) - 1} or {VOID_LABEL} for void"
+            raise UserError(f"{name} has the label {unknown.min()}: {expected}")
         return labels
 
 

@@ -1,14 +1,17 @@
 """Turns the value of `--images` into a source."""
 
 import glob
+import os
 import re
 from pathlib import Path
 
+from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
 from tfcolor.data.sources import SOURCES
 from tfcolor.data.sources.base import Source
+from tfcolor.data.sources.joined import join_sources
 
-_SCHEME = re.compile(r"([a-z_]+):(.*)", re.DOTALL)
+_SCHEME = re.compile(r"([a-z_][a-z0-9_]*):(.*)", re.DOTALL)
 
 
 def open_source(place: str) -> Source:
@@ -17,21 +20,38 @@ def open_source(place: str) -> Source:
     Args:
       place: a folder (recursive), an image, a glob, a text file of paths,
         `*.tfrecord*` shards, `builtin:photos[:train|heldout]`,
-        `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`, `voc:FOLDER[:SPLIT]` or
-        `voc_segmentation:FOLDER[:SPLIT]`. `files:` and `tfrecord:` say what a
-        path holds.
+        `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`,
+        `cifar100:FOLDER[:train|test]` or `cifar100_coarse:...`,
+        `voc:FOLDER[:SPLIT]` or `voc_segmentation:FOLDER[:SPLIT]`. `files:` and
+        `tfrecord:` say what a path holds. Several of these with commas between
+        them are joined, unless the whole is the name of a file or folder.
 
     Returns:
       The images, at least one.
 
     Raises:
-      UsageError: if the word before the colon is no known source.
+      UsageError: if the word before a colon is no known source, or if there is
+        nothing between two commas.
       UserError: if there is nothing there, or it cannot be used.
     """
+    if "," in place and not _is_there(place):
+        parts = [part.strip() for part in place.split(",")]
+        if not all(parts):
+            raise UsageError(f"{place!r} has nothing between two commas, or before or after one")
+        return join_sources([open_source(part) for part in parts])
     scheme = _SCHEME.fullmatch(place)
-    if scheme and not Path(place).exists():
+    if scheme and not os.path.exists(place):
         return lookup(SOURCES, scheme[1], "image source")(scheme[2])
     return SOURCES["tfrecord" if _holds_records(place) else "files"](place)
+
+
+def _is_there(place: str) -> bool:
+    """Tells whether a text with commas names one place, whose name has commas."""
+    scheme = _SCHEME.fullmatch(place)
+    rest = scheme[2] if scheme else ""
+    names = (place, rest, rest.rpartition(":")[0])
+    paths = [os.path.expanduser(name) for name in names if name]
+    return any(os.path.exists(path) or glob.glob(path) for path in paths)
 
 
 def _holds_records(place: str) -> bool:

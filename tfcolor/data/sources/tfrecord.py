@@ -1,5 +1,6 @@
 """TFRecord shards of `tf.train.Example`, read in any order; and a writer."""
 
+import copy
 import dataclasses
 import glob
 import os
@@ -73,6 +74,7 @@ class TfrecordSource:
         self._class_names = tuple(class_names)
         self._spans = [_select(_scan(shard.path), shard) for shard in self._shards]
         self._ends = np.cumsum([len(spans) for spans in self._spans])
+        self._positions: Sequence[int] = range(sum(map(len, self._spans)))
         if self.num_examples == 0:
             names = ", ".join(shard.path for shard in self._shards[:3])
             raise UserError(f"no records in {len(self._shards)} TFRecord files: {names}")
@@ -80,7 +82,7 @@ class TfrecordSource:
     @property
     def num_examples(self) -> int:
         """Returns the number of selected records."""
-        return int(self._ends[-1]) if self._shards else 0
+        return len(self._positions)
 
     def name_of(self, index: int) -> str:
         """Returns the file of a record and its number in it ("a.tfrecord[7]")."""
@@ -117,6 +119,12 @@ class TfrecordSource:
                 return int(features[key].int64_list.value[0])
         return None
 
+    def select(self, positions: Sequence[int]) -> "TfrecordSource":
+        """Returns some of the records, in the given order; scans no file again."""
+        chosen = copy.copy(self)
+        chosen._positions = [self._positions[position] for position in positions]
+        return chosen
+
     def _features(self, index: int) -> Any:
         """Returns the features of one record by name."""
         shard, row = self._locate(index)
@@ -131,8 +139,9 @@ class TfrecordSource:
 
     def _locate(self, index: int) -> tuple[int, int]:
         """Returns the shard that holds a position, and the row in its spans."""
-        shard = int(np.searchsorted(self._ends, index, side="right"))
-        return shard, index - int(self._ends[shard]) + len(self._spans[shard])
+        record = self._positions[index]
+        shard = int(np.searchsorted(self._ends, record, side="right"))
+        return shard, record - int(self._ends[shard]) + len(self._spans[shard])
 
 
 def open_shards(place: str) -> TfrecordSource:

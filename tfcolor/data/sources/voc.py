@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Self
 from xml.etree import ElementTree
 
 import numpy as np
@@ -63,10 +64,17 @@ class PresenceSource(FileSource):
         super().__init__(paths, class_names=class_names)
         self._presence = np.asarray(presence, np.int32)
 
-    def select(self, positions: Sequence[int]) -> "PresenceSource":
+    def select(self, positions: Sequence[int]) -> Self:
         """Returns some of the images with their classes, in the given order."""
-        paths = [self._paths[position] for position in positions]
-        return PresenceSource(paths, self._presence[list(positions)], self.class_names)
+        chosen = super().select(positions)
+        chosen._presence = self._presence[list(positions)]
+        return chosen
+
+    def join(self, others: Sequence[Self]) -> Self:
+        """Returns these images and then those of others with the same classes."""
+        joined = super().join(others)
+        joined._presence = np.concatenate([part._presence for part in (self, *others)])
+        return joined
 
     def presence_of(self, index: int) -> np.ndarray:
         """Returns which classes an image shows.

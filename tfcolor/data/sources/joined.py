@@ -1,0 +1,81 @@
+"""Several collections of images as one."""
+
+from collections.abc import Sequence
+
+from tfcolor.data.sources.base import Source
+from tfcolor.data.sources.image_folder import FileSource
+
+
+class JoinedSource:
+    """The images of several sources, one source after the other.
+
+    They have classes if all sources name the same ones in the same order, and
+    else none.
+
+    Args:
+      sources: the parts, at least one.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._places = [
+            (source, index) for source in sources for index in range(source.num_examples)
+        ]
+        self._class_names = _common_class_names(sources)
+
+    @property
+    def num_examples(self) -> int:
+        """Returns the number of images of all parts."""
+        return len(self._places)
+
+    def name_of(self, index: int) -> str:
+        """Returns what messages call an image."""
+        source, position = self._places[index]
+        return source.name_of(position)
+
+    def read_bytes(self, index: int) -> bytes:
+        """Returns the encoded image."""
+        source, position = self._places[index]
+        return source.read_bytes(position)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Returns the classes that all parts have, or none."""
+        return self._class_names
+
+    def label_of(self, index: int) -> int | None:
+        """Returns the class of an image, or None if the parts differ in theirs."""
+        source, position = self._places[index]
+        return source.label_of(position) if self._class_names else None
+
+    def select(self, positions: Sequence[int]) -> "JoinedSource":
+        """Returns some of the images, in the given order."""
+        chosen = JoinedSource([])
+        chosen._places = [self._places[position] for position in positions]
+        chosen._class_names = self._class_names
+        return chosen
+
+
+def join_sources(sources: Sequence[Source]) -> Source:
+    """Joins collections of images, with their labels where these agree.
+
+    Args:
+      sources: at least one. If all say which classes an image shows, or all have
+        label maps, and of the same classes, so does the result.
+
+    Returns:
+      The images of all, in order.
+    """
+    first, *others = sources
+    if not others:
+        return first
+    if isinstance(first, FileSource) and len({source.class_names for source in sources}) == 1:
+        alike = [other for other in others if isinstance(other, type(first))]
+        if len(alike) == len(others):
+            return first.join(alike)
+    return JoinedSource(sources)
+
+
+def _common_class_names(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Returns the names of the classes if all sources have the same."""
+    names = {source.class_names for source in sources}
+    return names.pop() if len(names) == 1 else ()
