@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfcolor.config.command import execute
 from tfcolor.evaluate import COMMAND
+from tfcolor.train import COMMAND as TRAIN
 
 FIGURES = {
     "num_images",
@@ -141,3 +142,70 @@ def test_folder_without_a_readable_image_is_an_error(tmp_path, capfd):
     assert evaluate("--baseline=gray", f"--images={tmp_path}") == 1
     line = capfd.readouterr().err.splitlines()[-1]
     assert line.startswith("tfcolor evaluate: none of the 1 images could be read")
+
+
+@pytest.fixture(scope="module")
+def scenes(photos, tmp_path_factory):
+    """A data set in the layout of VOC: photographs, and label maps of sky and ground."""
+    folder = tmp_path_factory.mktemp("voc")
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / part).mkdir(parents=True)
+    for path in photos.iterdir():
+        photo = np.asarray(Image.open(path).convert("RGB"))
+        labels = np.where(photo[..., 2] > photo[..., 1], 3, 7).astype(np.uint8)
+        labels[:2] = 255
+        Image.fromarray(photo).save(folder / f"JPEGImages/{path.stem}.png")
+        Image.fromarray(labels).save(folder / f"SegmentationClass/{path.stem}.png")
+    names = "".join(f"{path.stem}\n" for path in photos.iterdir())
+    for split in ("train", "val"):
+        (folder / f"ImageSets/Segmentation/{split}.txt").write_text(names)
+    return folder
+
+
+def test_segmentation_is_trained_and_measured(scenes, tmp_path, capsys):
+    run, place = tmp_path / "run", f"voc_segmentation:{scenes}"
+    arguments = [
+        "--task=segmentation",
+        "--backbone=cifar_shallow",
+        f"--images={place}:train",
+        f"--heldout_images={place}:val",
+        "--segmentation_crop_size=32",
+        "--segmentation_edge=4",
+        "--segmentation_num_locations=8",
+        "--segmentation_hidden_units=4",
+        "--segmentation_taps=conv1,conv3",
+        "--num_steps=1",
+        "--batch_size=2",
+        "--evaluate_num_examples=2",
+    ]
+    assert execute(TRAIN, [*arguments, f"--run_dir={run}"]) == 0
+    capsys.readouterr()
+    model = f"--model={run},{run}"
+    assert evaluate("--protocol=voc_segmentation", model, f"--images={place}:val") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["num_images"] == 6
+    assert 0 <= figures["mean_iou"] <= 1
+    assert figures["iou_by_class"]["bird"] is not None
+    assert len(figures["iou_by_class"]) == 21
+
+
+def test_features_of_a_colorizer_are_probed_with_few_labels(
+    tiny_run, labelled_photos, tmp_path, capsys
+):
+    arguments = [
+        "--protocol=few_label",
+        f"--model={tiny_run}",
+        f"--images={labelled_photos}",
+        f"--few_label_test_images={labelled_photos}",
+        "--few_label_num_per_class=1,2",
+        "--few_label_num_draws=2",
+        "--few_label_taps=conv2,fc7",
+        "--few_label_size=64",
+        f"--figures={tmp_path}",
+    ]
+    assert evaluate(*arguments) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert [point["num_per_class"] for point in figures["curve"]] == [1, 2]
+    # With two per class all are known.
+    assert figures["curve"][1]["accuracy_mean"] > 0.8
+    assert (tmp_path / "few_label_curve.png").exists()

@@ -64,7 +64,7 @@ def test_each_call_adds_a_version_of_the_chosen_checkpoint(tiny_run, tmp_path, c
     [
         (2, ["--run_dir={run}"], ("--export_dir",)),
         (2, ["--export_dir={folder}/x"], ("--run_dir",)),
-        (2, ["--run_dir={run}", "--export_dir={folder}/x", "--checkpoint=5"], ("best", "last")),
+        (2, ["--run_dir={run}", "--export_dir={folder}/x", "--checkpoint=first"], ("best", "last")),
         (2, ["--run={run}", "--export_dir={folder}/x"], ("run", "--help")),
         (2, ["{run}", "--export_dir={folder}/x"], ("--name=value",)),
         (1, ["--run_dir={folder}/none", "--export_dir={folder}/x"], ("none", "flags.cfg")),

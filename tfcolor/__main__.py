@@ -16,6 +16,7 @@ COMMANDS = {
     "studio": ("tfcolor.studio", "color photographs on a page in the browser"),
     "serve": ("tfcolor.serve", "answer requests for SavedModels as TF-Serving does"),
     "convert": ("tfcolor.convert", "turn published Caffe or Keras weights into a run"),
+    "analyze": ("tfcolor.analyze", "show what a network learned: features, filters, curves"),
     "reproduce": ("tfcolor.reproduce", "make a table of the dissertation with one command"),
 }
 """Each command's module, whose `run()` reads `sys.argv`, and what it is for."""

@@ -8,9 +8,18 @@ Examples:
   tfcolor evaluate --model=runs/first --images=ILSVRC2012/val --colorization_subset=cval1k
   tfcolor evaluate --model=runs/first --images=SUN6 --colorization_histogram=energy
 
-Figures go to standard output as JSON, --output_csv has those of every image, and
---figures a curve of pixel errors, a histogram of PSNR, a reliability diagram of
-each predicted histogram, and a sheet of the best, median and worst images.
+  tfcolor evaluate --protocol=voc_classification --model=runs/voc07 --images=voc:VOC2007:test
+  tfcolor evaluate --protocol=voc_segmentation --model=runs/a,runs/b,runs/c
+    --images=voc_segmentation:VOC2012:val --figures=pictures
+  tfcolor evaluate --protocol=image_classification --model=runs/cats --images=cats/val
+  tfcolor evaluate --protocol=few_label --model=runs/first --images=cifar100:CIFAR
+    --few_label_test_images=cifar100:CIFAR:test --few_label_num_per_class=5,20,80
+
+The protocols but colorization measure runs: of the task multilabel, segmentation or
+classification, several as an ensemble; or one of any task, by linear classifiers on
+its features. Figures go to standard output as JSON, --output_csv has those of every
+image, and --figures pictures: curves, histograms, and sheets of the best, median and
+worst images.
 """
 
 import sys

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-import tensorflow as tf
+from matplotlib.figure import Figure
 
 from tfcolor.core.errors import UserError
 from tfcolor.evaluation.reports import Reports, ranked_blocks
-from tfcolor.evaluation.scores import ColorScores
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 40])
@@ -20,23 +19,23 @@ def test_blocks_hold_the_extremes_and_the_middle(count):
         assert abs(np.median(blocks["median"]) - np.median(decibels)) <= 1
 
 
-def test_what_is_wanted_is_written_for_a_single_gray_photograph(tmp_path):
-    rgb = tf.random.stateless_uniform([1, 13, 17, 3], [1, 2])
-    scores = ColorScores(0.01, None)
-    scores.add("one.png", rgb, tf.repeat(tf.reduce_mean(rgb, -1, keepdims=True), 3, -1))
-    asked = []
+def test_what_is_wanted_is_written_and_nothing_else_is_drawn(tmp_path):
+    drawn = []
 
-    def show(row):
-        asked.append(row)
-        return rgb, rgb
+    def drawings():
+        for name in ("curve", "sheet"):
+            drawn.append(name)
+            yield name, Figure()
 
-    Reports().write(scores, show)
-    assert not asked
-    Reports(f"{tmp_path}/table.csv", f"{tmp_path}/figures").write(scores, show)
-    assert asked == [0]
-    assert "one.png" in (tmp_path / "table.csv").read_text()
-    figures = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert figures == {"contact_sheet.png", "error_curve.png", "psnr_histogram.png"}
+    rows = [{"image": "one.png", "score": 3}]
+    Reports().write(rows, drawings())
+    Reports(table=f"{tmp_path}/table.csv").write(rows, drawings())
+    assert not drawn
+    assert (tmp_path / "table.csv").read_text() == "image,score\none.png,3\n"
+    Reports(figures=f"{tmp_path}/figures").write(rows, drawings())
+    assert drawn == ["curve", "sheet"]
+    files = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert files == {"curve.png", "sheet.png"}
 
 
 def test_what_cannot_be_written_is_refused_at_once(tmp_path):

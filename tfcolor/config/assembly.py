@@ -22,10 +22,8 @@ from tfcolor.models.network import Network
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
-from tfcolor.training.checkpoints import checkpoint_folder, restore_newest
+from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
 from tfcolor_client.address import is_address
-
-CHECKPOINTS = ("best", "last")
 
 
 def build_task(experiment: Experiment, readers: Mapping[str, ExampleReader]) -> Task:
@@ -82,7 +80,7 @@ def load_network(
 
     Args:
       run_dir: the run's folder.
-      checkpoint: "best" (by held-out loss) or "last".
+      checkpoint: "best" (by held-out loss or score), "last", or a step.
       policy: Keras's name of the precision to compute in; None for that of the
         training.
 
@@ -95,8 +93,8 @@ def load_network(
     experiment = load_experiment(run_dir)
     tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
-    folder = checkpoint_folder(Path(run_dir), checkpoint)
-    step = restore_newest(tf.train.Checkpoint(network=network), folder)
+    prefixes = find_checkpoints(Path(run_dir), checkpoint)
+    step = restore_first_whole(tf.train.Checkpoint(network=network), prefixes)
     if step is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first")
     origin = {
@@ -116,7 +114,7 @@ def load_colorizer(
     Args:
       model: a run's folder, a SavedModel (or the folder of its versions), or
         the address of a model server ("grpc://host:8500/name").
-      checkpoint: for a run, "best" or "last".
+      checkpoint: for a run, "best", "last" or a step.
       decoding: for a run; an export has its own.
       size: for a run; an export has its own.
 
@@ -151,7 +149,7 @@ def load_run_colorizer(
 
     Args:
       run_dir: the run's folder.
-      checkpoint: "best" or "last".
+      checkpoint: "best", "last" or a step.
       decoding: from histograms to color.
       size: limits of the network's input.
       policy: precision to compute in; see `load_network`.

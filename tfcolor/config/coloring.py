@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import CHECKPOINTS, load_colorizer
+from tfcolor.config.assembly import load_colorizer
 from tfcolor.config.flags import read_options
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options, option
@@ -34,7 +34,7 @@ class ColorizeOptions:
         "a run's folder, a SavedModel, or a model server as grpc://HOST:8500/NAME or"
         " http://HOST:8501/v1/models/NAME (grpcs:// and https:// for TLS)",
     )
-    checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
+    checkpoint: str = option("best", "which of a run's checkpoints: best, last or a step")
     output: str = option("", "folder for the results, or a file name for one photograph")
     sheet: str = option("", "PNG file for a sheet of input, output and uncertainty")
     uncertainty: bool = option(

@@ -12,7 +12,7 @@ from absl import flags
 
 import tfcolor
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import CHECKPOINTS, build_network, build_task, load_run_colorizer
+from tfcolor.config.assembly import build_network, build_task, load_run_colorizer
 from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
 from tfcolor.core.errors import UsageError
@@ -34,7 +34,7 @@ class ExportOptions:
     """What is exported, and where to."""
 
     run_dir: str = option("", "the run's folder")
-    checkpoint: str = option("best", "which of its checkpoints", choices=CHECKPOINTS)
+    checkpoint: str = option("best", "which of its checkpoints: best, last or a step")
     export_dir: str = option("", "holds one folder per version")
     format: str = option(
         "saved_model",

@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import CHECKPOINTS, load_colorizer
+from tfcolor.config.assembly import load_colorizer
 from tfcolor.config.flags import read_options
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options, option
@@ -23,7 +23,7 @@ class ModelOptions:
 
     server: str = option("", "a model at a server: grpc://localhost:8500/tfcolor")
     model: str = option("", "instead of --server, a run's folder or a SavedModel, loaded here")
-    checkpoint: str = option("best", "which of a run's checkpoints", choices=CHECKPOINTS)
+    checkpoint: str = option("best", "which of a run's checkpoints: best, last or a step")
 
     def __post_init__(self) -> None:
         """Raises UsageError if a value is not accepted."""

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcolor.core.errors import UserError
+from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.labels import NUM_CHECKED, matching_labels
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
@@ -77,7 +78,10 @@ def label_map_annotation(reader: ExampleReader, class_names: Sequence[str] = ())
         return new_labels[source.label_map_of(position)]
 
     for position in range(0, reader.num_examples, -(-reader.num_examples // NUM_CHECKED)):
-        source.label_map_of(position)
+        try:
+            source.label_map_of(position)
+        except UnreadableImageError:
+            continue
     return Annotation(read, tf.uint8, (None, None))
 
 

@@ -13,8 +13,10 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.core.progress import track
 from tfcolor.data.reading import ExampleReader
+from tfcolor.evaluation.color_pictures import color_figures
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.scores import ColorScores
+from tfcolor.evaluation.subjects import COLORIZER
 from tfcolor.evaluation.subsets import SUBSETS, select_images
 from tfcolor.evaluation.tables import draw_statistics
 from tfcolor.inference.histogram_transfer import (
@@ -62,6 +64,7 @@ class ColorizationProtocol:
     """
 
     name = "colorization"
+    subject = COLORIZER
     Options = ColorizationEvaluationOptions
 
     def __init__(
@@ -127,7 +130,7 @@ class ColorizationProtocol:
             rgb = _unit(reader.read(scored[index])[0])
             return rgb, self._color(colorizer, rgb)[0]
 
-        reports.write(scores, show)
+        reports.write(scores.rows, color_figures(scores, show))
         return figures
 
     def _score(

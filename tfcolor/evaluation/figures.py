@@ -45,7 +45,7 @@ def draw_error_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], eps: fl
     Returns:
       The figure; 2.7 of the dissertation.
     """
-    figure, axes = _single(
+    figure, axes = single_axes(
         f"alpha-beta error of a pixel (eps = {eps:g})", "pixels with a smaller error (%)"
     )
     for color, (label, (errors, shares)) in zip(COLORS, curves.items(), strict=False):
@@ -64,7 +64,7 @@ def draw_psnr_histogram(decibels: Mapping[str, ArrayLike]) -> Figure:
     Returns:
       The figure, with a line at each mean; 2.8 of the dissertation.
     """
-    figure, axes = _single("PSNR of a photograph (dB)", "photographs")
+    figure, axes = single_axes("PSNR of a photograph (dB)", "photographs")
     values = {label: np.asarray(array, np.float64) for label, array in decibels.items()}
     pooled = np.concatenate(list(values.values()))
     edges = np.histogram_bin_edges(pooled, _num_bins(values)).tolist()
@@ -111,7 +111,7 @@ def draw_reliability(
     )
     lower.set(xlabel="probability of the most likely bin", ylabel="pixels (%)")
     for axes in (upper, lower):
-        _plain(axes)
+        strip_axes(axes)
     return figure
 
 
@@ -147,17 +147,29 @@ def draw_contact_sheet(blocks: Mapping[str, Sequence[tuple[str, Sequence[np.ndar
     return figure
 
 
-def _single(x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """Returns a figure with one pair of axes."""
+def single_axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Returns a figure with one pair of axes.
+
+    Args:
+      x_label: of the horizontal axis, with its unit.
+      y_label: of the vertical axis, with its unit.
+
+    Returns:
+      The empty figure and its axes.
+    """
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x_label, ylabel=y_label)
-    _plain(axes)
+    strip_axes(axes)
     return figure, axes
 
 
-def _plain(axes: Axes) -> None:
-    """Leaves out what carries no information, and adds a faint grid."""
+def strip_axes(axes: Axes) -> None:
+    """Leaves out what carries no information, and adds a faint grid.
+
+    Args:
+      axes: what to change.
+    """
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)

@@ -1,0 +1,86 @@
+import json
+
+import pytest
+from PIL import Image
+
+from tfcolor.config.command import execute
+from tfcolor.analyze import COMMAND
+from tfcolor.config.analyzing import ANALYSES
+
+SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
+
+
+def analyze(*arguments: str) -> int:
+    return execute(COMMAND, list(arguments))
+
+
+def test_help_teaches(capsys):
+    assert analyze("--help") == 0
+    shown = capsys.readouterr().out
+    assert "--other_model=" in shown
+    for name in ANALYSES:
+        assert f"tfcolor analyze --analysis={name}" in shown
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_run_is_analyzed(tiny_run, photos, tmp_path, capfd, name):
+    scores = tmp_path / "scores.json"
+    scores.write_text('{"mean_iou": 0.25}')
+    more = {
+        "feature_shift": [f"--other_model={tiny_run}", f"--images={photos}"],
+        "top_activations": ["--tap=conv2", "--features=1,0", f"--images={photos}"],
+        "first_filters": [],
+        "learning_curve": [f"--downstream=2:{scores}"],
+    }[name]
+    target = tmp_path / "copy/figures.json"
+    places = [f"--output={tmp_path / 'new'}", f"--output_json={target}"]
+    assert analyze(f"--analysis={name}", f"--model={tiny_run}", *places, *SMALL, *more) == 0
+    figures = json.loads(target.read_text())
+    assert figures == json.loads((tmp_path / "new" / f"{name}.json").read_text())
+    assert (figures["analysis"], figures["model"]) == (name, str(tiny_run))
+    assert min(Image.open(tmp_path / "new" / f"{name}.png").size) > 100
+    assert list((tmp_path / "new/events" / name).iterdir())
+    assert f"see {tmp_path}" in capfd.readouterr().err.splitlines()[-1]
+    if name == "feature_shift":
+        assert [layer["median"] for layer in figures["layers"]] == pytest.approx([1] * 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "words"),
+    [
+        (2, ["--output={folder}"], ("--model",)),
+        (2, ["--model={run}", "--output={folder}"], ("--other_model",)),
+        (
+            2,
+            ["--model={run}", "--analysis=top_activations", "--output={folder}", "--tap=pool9"],
+            ("pool9", "conv1", "fc7"),
+        ),
+        (
+            2,
+            [
+                "--model={run}",
+                "--analysis=top_activations",
+                "--output={folder}",
+                "--tap=conv1",
+                "--features=99",
+            ],
+            ("--features=99", "0 to 3"),
+        ),
+        (1, ["--model={folder}", "--analysis=first_filters", "--output={folder}"], ("not a run",)),
+        (
+            1,
+            ["--model={folder}", "--analysis=learning_curve", "--output={folder}"],
+            ("no metrics.jsonl",),
+        ),
+        (1, ["--model={run}", "--analysis=first_filters", "--output={file}"], ("cannot write",)),
+        (2, ["{run}", "--analysis=first_filters"], ("--name=value",)),
+    ],
+)
+def test_mistake_is_one_line(tiny_run, tmp_path, capfd, status, arguments, words):
+    (tmp_path / "file").touch()
+    places = {"run": tiny_run, "folder": tmp_path / "folder", "file": tmp_path / "file"}
+    capfd.readouterr()
+    assert analyze(*(text.format(**places) for text in arguments)) == status
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert line.startswith("tfcolor analyze: ")
+    assert all(word in line for word in words)

@@ -1,0 +1,44 @@
+r"""Shows what a network learned: a figure, JSON and a page in TensorBoard.
+
+Examples:
+  tfcolor analyze --analysis=feature_shift --model=runs/color --other_model=runs/segmentation \
+      --images=VOC2012/val --output=analysis/shift
+  tfcolor analyze --analysis=top_activations --model=runs/color --tap=fc7 --features=3,17 \
+      --images=photos --output=analysis/top
+  tfcolor analyze --analysis=top_activations --model=runs/color --other_model=runs/segmentation \
+      --selection=active --num_features=12 --output=analysis/reuse
+  tfcolor analyze --analysis=first_filters --model=runs/color --output=analysis/filters
+  tfcolor analyze --analysis=learning_curve --model=runs/color --metric=mean_iou \
+      --downstream=0:random.json,200000:early.json,500000:late.json --output=analysis/curve
+
+feature_shift correlates every feature before and after fine-tuning over photographs and gives
+median and quartiles by layer. top_activations cuts patches around the strongest activations, one
+from a photograph, in their own colors. first_filters shows the kernels of the first layer, and
+learning_curve the training loss with its rate drops and what snapshots were worth downstream.
+
+OUTPUT/NAME.png and OUTPUT/NAME.json are named after the analysis; for the rest:
+  tensorboard --logdir=OUTPUT/events
+"""
+
+from absl import flags
+
+from tfcolor.config.command import Command, run_command
+from tfcolor.config.analyzing import ANALYZE_OPTIONS, run_analysis
+
+
+def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
+    """Analyzes as the flags say."""
+    del arguments
+    run_analysis(flag_values)
+
+
+COMMAND = Command("analyze", __doc__, ANALYZE_OPTIONS, main)
+
+
+def run() -> None:
+    """Runs the command."""
+    run_command(COMMAND)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,164 @@
+"""An analysis from its flags to its files."""
+
+import dataclasses
+
+from absl import flags
+
+from tfcolor.analysis import feature_shift, first_filters, learning_curve, top_activations
+from tfcolor.analysis.feature_shift import FeatureShiftOptions, measure_feature_shift
+from tfcolor.analysis.findings import Findings, check_folder, write_findings
+from tfcolor.analysis.first_filters import show_first_filters
+from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
+from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
+from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
+from tfcolor.config.assembly import load_network
+from tfcolor.config.experiment import load_experiment
+from tfcolor.config.flags import read_options
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.files import check_writable, write_json
+from tfcolor.core.options import option
+from tfcolor.core.progress import say
+from tfcolor.data.options import DataOptions, open_readers
+from tfcolor.evaluation.subjects import TrainedNetwork
+from tfcolor.inference.painting import SizeOptions
+
+NEEDS_TWO, TAKES_TWO = (feature_shift.NAME,), (feature_shift.NAME, top_activations.NAME)
+ANALYSES = (*TAKES_TWO, first_filters.NAME, learning_curve.NAME)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnalyzeOptions:
+    """What is analyzed."""
+
+    analysis: str = option(ANALYSES[0], "what to find out", choices=ANALYSES)
+    model: str = option("", "a run's folder; for feature_shift the run before fine-tuning")
+    checkpoint: str = option("best", "which checkpoint of --model: best, last or a step")
+    other_model: str = option(
+        "",
+        "a second run, the one after fine-tuning; top_activations shows the same features of it"
+        " beside those of --model",
+    )
+    other_checkpoint: str = option("best", "the same of --other_model")
+    images: str = option(
+        "",
+        "photographs to look at, in any form that train takes; empty takes those that the run of"
+        " --model set aside",
+    )
+    output: str = option("", "folder for the figure, the JSON file and TensorBoard's events")
+    output_json: str = option("", "file for a copy of the JSON file")
+
+
+ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
+    (AnalyzeOptions, ""),
+    (FeatureShiftOptions, ""),
+    (TopActivationsOptions, ""),
+    (LearningCurveOptions, ""),
+    (PhotographOptions, ""),
+    (SizeOptions, "network_"),
+)
+"""Options dataclasses of `analyze` with the prefix of their flags."""
+
+
+def run_analysis(flag_values: flags.FlagValues) -> Findings:
+    """Analyzes what the flags describe and writes what is found.
+
+    Args:
+      flag_values: with the flags of `ANALYZE_OPTIONS`.
+
+    Returns:
+      What was written.
+
+    Raises:
+      UserError: if something the flags name cannot be used.
+    """
+    chosen = read_options(AnalyzeOptions, "", flag_values)
+    _check(chosen)
+    check_folder(chosen.output)
+    if chosen.output_json:
+        check_writable(chosen.output_json)
+    findings = _analyze(chosen, flag_values)
+    paths = write_findings(findings, chosen.output)
+    if chosen.output_json:
+        write_json(chosen.output_json, dict(findings.numbers))
+    say(f"{findings.headline}; see {paths['figure']} and {paths['json']}")
+    return findings
+
+
+def _check(chosen: AnalyzeOptions) -> None:
+    """Raises UsageError where a flag is missing or has no use."""
+    if not chosen.model:
+        raise UsageError("--model is not given: name a run's folder")
+    if not chosen.output:
+        raise UsageError("--output is not given: name a folder for what is found")
+    if chosen.analysis in NEEDS_TWO and not chosen.other_model:
+        raise UsageError(
+            f"--other_model is not given: {chosen.analysis} compares --model with a second run"
+        )
+    if chosen.other_model and chosen.analysis not in TAKES_TWO:
+        raise UsageError(
+            f"--other_model={chosen.other_model}: {chosen.analysis} takes one run;"
+            f" {' and '.join(TAKES_TWO)} take two"
+        )
+
+
+def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
+    """Runs the chosen analysis."""
+    if chosen.analysis == learning_curve.NAME:
+        options = read_options(LearningCurveOptions, "", flag_values)
+        return trace_learning(chosen.model, options, _steps_per_epoch(chosen.model, options))
+    shift = read_options(FeatureShiftOptions, "", flag_values)
+    top = read_options(TopActivationsOptions, "", flag_values)
+    networks = [load_observed_network(chosen.model, chosen.checkpoint)]
+    if chosen.analysis == first_filters.NAME:
+        return show_first_filters(networks[0])
+    if chosen.other_model:
+        networks.append(load_observed_network(chosen.other_model, chosen.other_checkpoint))
+    views = _open_views(chosen, flag_values)
+    if chosen.analysis == feature_shift.NAME:
+        return measure_feature_shift(networks[0], networks[1], views, shift)
+    return show_top_activations(networks, views, top)
+
+
+def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
+    """Returns the base network of a run, in float32.
+
+    Args:
+      run_dir: the run's folder.
+      checkpoint: "best" or "last".
+
+    Returns:
+      The network, which is fed gray or color as it was trained.
+
+    Raises:
+      UserError: if the folder is not a run or has no whole checkpoint.
+    """
+    network, origin = load_network(run_dir, checkpoint, policy="float32")
+    trained = TrainedNetwork(network, load_experiment(run_dir).task, origin)
+    return ObservedNetwork(run_dir, network.backbone, trained.inputs)
+
+
+def _open_views(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Views:
+    """Opens the photographs that are given, or those the run set aside."""
+    if chosen.images:
+        reader = open_readers(DataOptions(images=chosen.images, heldout_fraction=0.0))["train"]
+    else:
+        readers = open_readers(load_experiment(chosen.model).data)
+        if "heldout" not in readers:
+            raise UsageError(f"--images is not given, and {chosen.model} set no images aside")
+        reader = readers["heldout"]
+    return Views(
+        reader,
+        read_options(PhotographOptions, "", flag_values),
+        read_options(SizeOptions, "network_", flag_values),
+    )
+
+
+def _steps_per_epoch(run_dir: str, options: LearningCurveOptions) -> float | None:
+    """Returns how many steps a run takes for an epoch, None where that is not known."""
+    try:
+        experiment = load_experiment(run_dir)
+        num_images = options.images_per_epoch or open_readers(experiment.data)["train"].num_examples
+    except UserError as error:
+        say(f"the length of an epoch is not known (--images_per_epoch): {error}")
+        return None
+    return num_images / experiment.training.batch_size

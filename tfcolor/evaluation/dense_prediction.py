@@ -1,0 +1,88 @@
+"""The class of every pixel of a photograph, from hypercolumns on a grid."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.core.errors import UsageError
+from tfcolor.core.taps import Tap, map_size
+from tfcolor.data.scene_views import padded_scene
+from tfcolor.evaluation.subjects import TrainedNetwork
+from tfcolor.ops.dense_sampling import resize_features
+
+LEAST_MULTIPLE = 128
+"""The sides of a canvas are multiples of this and of every stride."""
+
+
+class DensePredictor:
+    """Predicts pixels at the photograph's own scale.
+
+    The photograph is put into the middle of a black canvas, as in training. The
+    head computes logits on a grid over the canvas by the rule of sparse
+    locations, and the same rule takes them from the grid to the pixels.
+
+    Args:
+      trained: a network with a hypercolumn head for `class`.
+      size: least side of the canvas, in pixels; a larger photograph gets the
+        next multiple above it.
+      grid_stride: pixels per cell of the grid; 1 computes every pixel.
+
+    Raises:
+      UsageError: if `size` is not a multiple of the network's largest stride.
+
+    References:
+      Larsson, Maire, Shakhnarovich. Colorization as a Proxy Task for Visual
+      Understanding. CVPR 2017, section 4.
+    """
+
+    def __init__(self, trained: TrainedNetwork, size: int = 0, grid_stride: int = 4) -> None:
+        self._trained = trained
+        backbone = trained.network.backbone
+        side = backbone.canonical_size
+        coarsest = max(tap.stride for tap in backbone.taps(side, side).values())
+        if size % coarsest:
+            raise UsageError(
+                f"--voc_segmentation_size={size}: expected a multiple of {coarsest}, the largest "
+                f"stride of {trained.run}"
+            )
+        self._size, self._multiple = size, math.lcm(LEAST_MULTIPLE, coarsest)
+        self._grid_stride = grid_stride
+        pair = tf.TensorSpec([2], tf.int32)
+        scene = tf.TensorSpec([1, None, None, backbone.input_channels], tf.float32)
+        self._graph = tf.function(
+            self._pixels, input_signature=[scene, pair, pair], autograph=False
+        )
+
+    def logits(self, image: np.ndarray) -> tf.Tensor:
+        """Predicts the logits of every pixel.
+
+        Args:
+          image: uint8 [H, W, 3].
+
+        Returns:
+          float32 [H, W, K].
+        """
+        size = image.shape[:2]
+        scene, offset = padded_scene(tf.constant(image), *(self.canvas_side(side) for side in size))
+        return self._graph(self._trained.inputs(scene[None]), offset, tf.constant(size))
+
+    def canvas_side(self, side: int) -> int:
+        """Returns the length of a canvas for `side` pixels of a photograph."""
+        return self._size if side <= self._size else -(-side // self._multiple) * self._multiple
+
+    def _pixels(self, scene: tf.Tensor, offset: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Computes logits float32 [H, W, K] at `size` pixels from `offset` on.
+
+        `scene` is float32 [1, H', W', C], `offset` and `size` are int32 [2].
+        """
+        network, canvas = self._trained.network, map_size(scene)
+        logits, grid = network.head.dense(
+            network.features(scene),
+            network.backbone.taps(*canvas),
+            canvas,
+            grid_stride=self._grid_stride,
+            alignment=network.backbone.options.tap_alignment,
+        )
+        pixels = Tap("pixels", 1, tuple(tf.unstack(offset)))
+        return resize_features(logits["class_logits"], grid, pixels, tuple(tf.unstack(size)))[0]
