@@ -1,35 +1,27 @@
 """The class of every pixel of a photograph, from hypercolumns on a grid."""
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
-from tfcolor.core.errors import UsageError
 from tfcolor.core.taps import Tap, map_size
 from tfcolor.data.scene_views import padded_scene
 from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.ops.dense_sampling import resize_features
 
-LEAST_MULTIPLE = 128
-"""The sides of a canvas are multiples of this and of every stride."""
-
 
 class DensePredictor:
     """Predicts pixels at the photograph's own scale.
 
-    The photograph is put into the middle of a black canvas, as in training. The
-    head computes logits on a grid over the canvas by the rule of sparse
-    locations, and the same rule takes them from the grid to the pixels.
+    A photograph that is smaller than the crops of the training is put into the
+    middle of a black canvas of their size, as there. A larger one is not: the
+    network has seen no black beside such photographs. The head computes logits
+    on a grid over the canvas by the rule of sparse locations, and the same rule
+    takes them from the grid to the pixels.
 
     Args:
       trained: a network with a hypercolumn head for `class`.
-      size: least side of the canvas, in pixels; a larger photograph gets the
-        next multiple above it.
+      size: least side of the canvas, in pixels; 0 takes that of the crops.
       grid_stride: pixels per cell of the grid; 1 computes every pixel.
-
-    Raises:
-      UsageError: if `size` is not a multiple of the network's largest stride.
 
     References:
       Larsson, Maire, Shakhnarovich. Colorization as a Proxy Task for Visual
@@ -39,14 +31,7 @@ class DensePredictor:
     def __init__(self, trained: TrainedNetwork, size: int = 0, grid_stride: int = 4) -> None:
         self._trained = trained
         backbone = trained.network.backbone
-        side = backbone.canonical_size
-        coarsest = max(tap.stride for tap in backbone.taps(side, side).values())
-        if size % coarsest:
-            raise UsageError(
-                f"--voc_segmentation_size={size}: expected a multiple of {coarsest}, the largest "
-                f"stride of {trained.run}"
-            )
-        self._size, self._multiple = size, math.lcm(LEAST_MULTIPLE, coarsest)
+        self._size = size or trained.options.crop_size
         self._grid_stride = grid_stride
         pair = tf.TensorSpec([2], tf.int32)
         scene = tf.TensorSpec([1, None, None, backbone.input_channels], tf.float32)
@@ -64,12 +49,9 @@ class DensePredictor:
           float32 [H, W, K].
         """
         size = image.shape[:2]
-        scene, offset = padded_scene(tf.constant(image), *(self.canvas_side(side) for side in size))
+        canvas = [max(side, self._size) for side in size]
+        scene, offset = padded_scene(tf.constant(image), *canvas)
         return self._graph(self._trained.inputs(scene[None]), offset, tf.constant(size))
-
-    def canvas_side(self, side: int) -> int:
-        """Returns the length of a canvas for `side` pixels of a photograph."""
-        return self._size if side <= self._size else -(-side // self._multiple) * self._multiple
 
     def _pixels(self, scene: tf.Tensor, offset: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Computes logits float32 [H, W, K] at `size` pixels from `offset` on.

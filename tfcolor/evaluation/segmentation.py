@@ -35,8 +35,7 @@ class SegmentationEvaluationOptions:
     num_images: int = option(0, "measure only the first so many images; 0 for all", minimum=0)
     size: int = option(
         0,
-        "least side of the black canvas around each image, pixels; 0 takes the next multiple of"
-        " 128, as do larger images",
+        "least side of the black canvas around each image, pixels; 0 takes the crops' of training",
         minimum=0,
     )
     grid_stride: int = option(
