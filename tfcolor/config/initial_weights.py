@@ -98,7 +98,13 @@ def _start_from_run(backbone: Backbone, experiment: Experiment) -> list[str]:
     holder = tf.train.Checkpoint(network=tf.train.Checkpoint(backbone=source))
     step = restore_first_whole(holder, prefixes)
     notes = [f"step {step} of {run_dir}"]
-    return notes if is_same else notes + _transfer(source, backbone, other, experiment)
+    if not is_same:
+        notes += _transfer(source, backbone, other, experiment)
+    for batch_norm in backbone.batch_norms.values():
+        # The ramp is over the steps of a run: else the statistics of the other
+        # run's images would outlast hundreds of steps of this one.
+        batch_norm.restart_ramp()
+    return notes
 
 
 def _transfer(

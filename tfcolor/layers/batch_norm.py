@@ -73,6 +73,10 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
         )
         super().build(input_shape)
 
+    def restart_ramp(self) -> None:
+        """Lets the moving statistics follow those of a new run as fast as at first."""
+        self.num_updates.assign(0)
+
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Normalizes over every axis but the last.
 
