@@ -16,8 +16,22 @@ from tfcolor.training.checkpoints import Checkpoints
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.cfg"))
 SMOKE = [config for config in CONFIGS if config.parent.name == "smoke"]
-# Rows of tables, tested on narrow networks: at full width they are the VGG-16 of others.
-ROWS = [config for config in CONFIGS if config.parent.name.startswith("table_")]
+# Rows of chapter 2, tested on narrow networks: at full width they are the VGG-16 of others.
+# Those of chapter 3 are parsed, at both scales, by tests/config/reproduction/test_tables.py;
+# their networks are those of the configs that make two steps here.
+TABLES = [config for config in CONFIGS if config.parent.name.startswith("table_")]
+ROWS = [
+    config
+    for config in TABLES
+    if config.parent.name.startswith("table_2_") and "segmentation" not in config.stem
+]
+# One of each kind of chapter 3: a task, and what is particular about its network.
+CHAPTER_3 = [
+    Path("configs/table_3_1/alexnet_segmentation_again.cfg"),
+    Path("configs/table_3_3/vgg16_segmentation_fov_color.cfg"),
+    Path("configs/table_3_4/resnet152_10_epochs.cfg"),
+    Path("configs/table_3_6/vgg16_segmentation_fov_frozen_conv3_3.cfg"),
+]
 # Its network is that of colorization_vgg16_imagenet, and half a minute to build.
 TWIN = Path("configs/classification_vgg16_gray_imagenet.cfg")
 # What rows share, or what is laid over them: no experiments by themselves.
@@ -112,7 +126,7 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [c for c in CONFIGS if c not in [TWIN, *SMOKE, *ROWS, *PARTS]], ids=str
+    "config", [c for c in CONFIGS if c not in [TWIN, *SMOKE, *TABLES, *PARTS]], ids=str
 )
 def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
     # Gigabytes, whose writing other tests cover.
@@ -142,6 +156,18 @@ def test_config_makes_two_steps_on_a_narrow_network(config, labelled_photos, tmp
     smaller = [f"--{name}={value}" for name, value in SMALL.items()]
     smaller += ["--vgg16_width_multiplier=0.03125", "--colorization_hidden_units=8"]
     make_two_steps(config, tmp_path / "run", *smaller, f"--images={labelled_photos}")
+
+
+@pytest.mark.parametrize("config", CHAPTER_3, ids=str)
+def test_row_of_chapter_3_gives_a_network(config):
+    narrow = [f"--{name}_width_multiplier=0.03125" for name in ("vgg16", "alexnet", "resnet152")]
+    narrow += ["--resnet152_stage_blocks=1,1,1,3", "--segmentation_num_classes=5"]
+    experiment = parse(config, *narrow)
+    network = build_network(experiment, build_task(experiment, {}))
+    assert ("conv9_1" in network.backbone.tap_channels) == ("_fov" in config.stem)
+    assert network.backbone.input_channels == (3 if "color" in config.stem else 1)
+    taps = experiment.task.taps or tuple(network.backbone.tap_channels)
+    assert network.head.hidden.tap_names == taps
 
 
 @pytest.mark.parametrize("config", SMOKE, ids=str)

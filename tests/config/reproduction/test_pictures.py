@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tfcolor.config.reproduction import TABLES, pictures
-from tfcolor.config.reproduction.jobs import Place
+from tfcolor.config.reproduction.options import ReproduceOptions, find_place
+from tfcolor.config.reproduction.planning import plan_table
 
 
 @pytest.fixture
@@ -25,10 +26,24 @@ def colored(monkeypatch):
     return commands
 
 
-def test_the_sheet_has_a_column_for_every_trained_row(colored, photos, tmp_path):
-    place, paths = Place("train", "val", tmp_path), sorted(photos.iterdir())[:2]
-    rows = TABLES["2.5"].rows
-    pictures.make_pictures(rows, paths, 0, place)
+def colorizers_of(table, data, **choice):
+    options = ReproduceOptions(table, data=str(data), seeds=2, **choice)
+    place = find_place(options)
+    jobs = plan_table(TABLES[table], options, place).jobs
+    return pictures.find_colorizers(jobs), place
+
+
+def test_only_networks_that_colorize_are_shown(data):
+    pairs, _ = colorizers_of("2.1", data)
+    assert [row.title for row, _ in pairs] == ["1", "4", "16", "64", "256", "1024"]
+    assert pairs[0][1].config == "configs/table_2_1/locations_1.cfg"
+    assert colorizers_of("2.1", data, columns=("segmentation",))[0] == []
+    assert colorizers_of("2.2", data, rows=("gray",))[0] == []
+
+
+def test_the_sheet_has_a_column_for_every_trained_row(colored, photos, data, tmp_path):
+    (colorizers, place), paths = colorizers_of("2.5", data), sorted(photos.iterdir())[:2]
+    pictures.make_pictures(colorizers, paths, place, tmp_path)
     sheet = np.asarray(Image.open(tmp_path / "pictures.png"))
     # Input, three rows that were trained, truth.
     assert sheet.shape[1] == 5 * 260 + 4
@@ -38,5 +53,5 @@ def test_the_sheet_has_a_column_for_every_trained_row(colored, photos, tmp_path)
     is_red = np.all(sheet == (255, 0, 0), axis=-1)
     has_red = [is_red[:, 260 * column + 4 : 260 * column + 260].any() for column in range(5)]
     assert has_red == [False, True, True, True, False]
-    pictures.make_pictures(rows, paths, 0, place)
+    pictures.make_pictures(colorizers, paths, place, tmp_path)
     assert len(colored) == 5  # nothing is colored twice

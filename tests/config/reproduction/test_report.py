@@ -1,24 +1,25 @@
 import statistics
 
 from tfcolor.config.reproduction.report import format_report, make_records
+from tfcolor.config.reproduction.representation_tables import LOSS_TABLE
 from tfcolor.config.reproduction.tables import VARIANTS_TABLE
 
 
-def _figures(psnr, command="tfcolor evaluate"):
-    return [
+def measured(row, psnr):
+    seeds = [
         {
             "psnr_db": value,
             "rmse_alphabeta": 0.3,
-            "command": command,
-            "training": "tfcolor train",
+            "commands": ["tfcolor train", "tfcolor evaluate"],
             "seconds": 10.0,
         }
         for value in psnr
     ]
+    return {(row, column): seeds for column in ("rmse", "rmse_eps", "psnr")}
 
 
 def test_records_hold_mean_and_deviation_over_the_seeds():
-    figures = {"gray": _figures([23.0]), "fading": _figures([24.0, 24.5, 24.7])}
+    figures = {**measured("gray", [23.0]), **measured("fading", [24.0, 24.5, 24.7])}
     records = make_records("2.2", VARIANTS_TABLE, figures, "small")
     cells = {(record["row"], record["metric"]): record for record in records}
     gray, fading = cells["No colorization", "psnr_db"], cells["+ chromatic fading", "psnr_db"]
@@ -26,10 +27,17 @@ def test_records_hold_mean_and_deviation_over_the_seeds():
     assert fading["mean"] == statistics.fmean([24.0, 24.5, 24.7])
     assert fading["std"] == statistics.stdev([24.0, 24.5, 24.7])
     assert (fading["published"], fading["seeds"], fading["seconds"]) == (24.45, 3, 30.0)
+    assert fading["command"] == "tfcolor train && tfcolor evaluate"
     assert set(fading) == {
         *("table", "row", "column", "metric", "published", "mean", "std", "seeds"),
         *("scale", "command", "seconds"),
     }
+
+
+def test_shares_become_percent():
+    seeds = [{"mean_iou": 0.25, "commands": ["tfcolor evaluate"], "seconds": 1.0}]
+    records = make_records("3.2", LOSS_TABLE, {("regression", "fov"): seeds}, "small")
+    assert [record["mean"] for record in records] == [25.0, None, None]
 
 
 def test_rows_without_measurements_keep_their_published_numbers():
@@ -39,11 +47,27 @@ def test_rows_without_measurements_keep_their_published_numbers():
 
 
 def test_page_shows_both_numbers_and_the_commands():
-    figures = {"fading": _figures([24.0, 24.5])}
+    figures = measured("fading", [24.0, 24.5])
     records = make_records("2.2", VARIANTS_TABLE, figures, "small")
     page = format_report("2.2", VARIANTS_TABLE, figures, records, "by hand")
     (line,) = [line for line in page.splitlines() if line.startswith("| + chromatic fading")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["+ chromatic fading", "0.299", "0.300 ± 0.000", "24.45", "24.25 ± 0.35"]
     assert "- + chromatic fading: `tfcolor train`, then `tfcolor evaluate`" in page
-    assert "![Colored photographs" in page
+    assert "distance to gray" in page
+
+
+def test_cells_of_one_row_with_other_commands_are_told_apart():
+    figures = measured("fading", [24.0])
+    one = {**figures["fading", "psnr"][0], "commands": ["tfcolor other"]}
+    figures["fading", "psnr"] = [one]
+    records = make_records("2.2", VARIANTS_TABLE, figures, "small")
+    page = format_report("2.2", VARIANTS_TABLE, figures, records, "by hand")
+    assert "- + chromatic fading (PSNR (dB)): `tfcolor other`" in page
+
+
+def test_notes_on_the_small_scale_are_left_out_at_full_scale():
+    for scale in ("small", "full"):
+        records = make_records("3.2", LOSS_TABLE, {}, scale)
+        page = format_report("3.2", LOSS_TABLE, {}, records, "by hand")
+        assert ("CamVid" in page) == (scale == "small")

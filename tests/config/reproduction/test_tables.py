@@ -1,12 +1,19 @@
-"""What every table holds, and the published numbers of the specification."""
+"""What every table and figure holds, and the published numbers of the specification."""
 
 from pathlib import Path
 
 import pytest
 
 from tfcolor.config.command import define_flags
-from tfcolor.config.reproduction import TABLES
+from tfcolor.config.assembly import build_network, build_task
+from tfcolor.config.experiment import read_experiment
+from tfcolor.config.reproduction import FIGURES, TABLES
+from tfcolor.config.reproduction.layout import locate_images
+from tfcolor.config.reproduction.study import SCALES, SMALL, Training
 from tfcolor.evaluate import COMMAND as EVALUATE
+from tfcolor.evaluation import PROTOCOLS
+from tfcolor.models.freezing import freeze_through
+from tfcolor.train import COMMAND as TRAIN
 
 ROOT = Path(__file__).parents[3]
 
@@ -16,39 +23,108 @@ def table(request):
     return TABLES[request.param]
 
 
-def test_row_names_are_unique_file_names(table):
-    names = [row.name for row in table.rows]
-    assert len(set(names)) == len(names)
-    assert all(name.isidentifier() for name in names)
+def trainings_of(scale):
+    """Returns every training of a scale once."""
+    cells = [cell for table in TABLES.values() for row in table.rows for cell in row.cells.values()]
+    runs = [run for cell in cells if scale in cell.subjects for run in cell.subjects[scale].runs]
+    runs += [series.downstream[scale] for one in FIGURES.values() for series in one.series]
+    steps = dict.fromkeys(step for run in runs for step in run.lineage())
+    return [step for step in steps if isinstance(step, Training)]
 
 
-def test_every_trained_row_is_a_flagfile(table):
-    configs = [row.config for row in table.rows if row.config]
-    assert configs
-    for config in configs:
-        assert (ROOT / config).is_file()
+def test_row_and_column_names_are_unique_file_names(table):
+    for items in (table.rows, table.columns):
+        names = [item.name for item in items]
+        assert len(set(names)) == len(names)
+        assert all(name.isidentifier() for name in names)
+        assert len({item.title for item in items}) == len(items)
+
+
+def test_cells_are_in_columns_and_measured_alike_by_a_protocol(table):
+    columns = {column.name for column in table.columns}
+    for row in table.rows:
+        assert set(row.cells) <= columns
+    for column in table.columns:
+        assert column.measure.protocol in PROTOCOLS
 
 
 def test_flags_of_evaluate_are_known(table):
     for row in table.rows:
-        flag_values = define_flags(EVALUATE)
-        assert flag_values(["evaluate", *table.subset, *row.evaluate]) == ["evaluate"]
+        for cell in row.cells.values():
+            for subject in cell.subjects.values():
+                flag_values = define_flags(EVALUATE)
+                assert flag_values(["evaluate", *table.subset, *subject.flags]) == ["evaluate"]
 
 
-def test_quoted_rows_have_numbers_and_nothing_to_run(table):
-    for row in table.rows:
-        if row.is_quoted:
-            assert row.published and not row.config and not row.evaluate
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_training_has_its_own_name_and_flags_that_train_takes(scale, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    named, kinds = {}, locate_images(scale, ROOT, "cval1k")
+    for training in trainings_of(scale):
+        name = (training.run_name, training.seed_offset)
+        assert named.setdefault(name, training) == training
+        assert training.images in kinds
+        flag_values = define_flags(TRAIN)
+        flags = [flag.replace("{data}", "data") for flag in training.flags]
+        flag_values(["train", f"--flagfile={training.config}", *flags])
+        experiment = read_experiment(flag_values)
+        assert training.schedule is None or experiment.optimization.schedule == "steps"
+        # The widths of base and fine-tuned network agree, or nothing could be taken over.
+        if isinstance(training.start, Training):
+            before = define_flags(TRAIN)
+            before(["train", f"--flagfile={training.start.config}", *training.start.flags])
+            start = read_experiment(before)
+            assert start.run.backbone == experiment.run.backbone
+            assert start.backbone.width_multiplier == experiment.backbone.width_multiplier
+
+
+def test_every_small_network_can_be_built_and_frozen(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    networks = {}
+    more = [f"--{task}_num_classes=4" for task in ("segmentation", "multilabel", "classification")]
+    for training in trainings_of(SMALL):
+        if training.images == "colorization":
+            continue  # tests/test_configs.py builds those
+        flag_values = define_flags(TRAIN)
+        flag_values(["train", f"--flagfile={training.config}", *training.flags, *more])
+        experiment = read_experiment(flag_values)
+        run, task = experiment.run, experiment.task
+        network = (run.field_of_view_blocks, run.frozen_through, experiment.backbone)
+        networks[run.task, getattr(task, "taps", ()), getattr(task, "input", ""), network] = (
+            experiment
+        )
+    assert 15 < len(networks) < 30
+    for experiment in networks.values():
+        network = build_network(experiment, build_task(experiment, {}))
+        if experiment.run.frozen_through:
+            freeze_through(network.backbone, experiment.run.frozen_through)
+            assert network.backbone.trainable_variables  # the further blocks
+
+
+def test_every_flagfile_of_a_table_trains_something():
+    used = {training.config for training in trainings_of("full")}
+    used |= {training.config for training in trainings_of("small")}
+    files = (ROOT / "configs").glob("table_*/*.cfg")
+    assert {str(path.relative_to(ROOT)) for path in files} == used
+
+
+def test_every_small_training_ends_within_an_hour_or_so(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for training in trainings_of(SMALL):
+        flag_values = define_flags(TRAIN)
+        flag_values(["train", f"--flagfile={training.config}", *training.flags])
+        experiment = read_experiment(flag_values)
+        assert experiment.training.num_steps <= 10_000, training.run_name
 
 
 def test_published_numbers_are_those_of_the_specification():
     numbers = {
-        number: {row.name: tuple(row.published.values()) for row in table.rows}
+        (number, row.name): tuple(cell.published for cell in row.cells.values() if cell.published)
         for number, table in TABLES.items()
+        for row in table.rows
     }
-    assert numbers["2.1"]["locations_256"] == (69.2,)
-    assert numbers["2.2"]["gray"] == (0.343, 22.98)
-    assert numbers["2.2"]["fading"] == (0.299, 24.45)
-    assert numbers["2.3"]["fc6_to_fc7"] == (0.323, 24.22)
-    assert numbers["2.4"]["ours"] == (0.211,)
-    assert numbers["2.5"]["quantile"] == (0.178,) and numbers["2.5"]["energy"] == (0.165,)
+    assert numbers["2.2", "gray"] == (0.343, 22.98)
+    assert numbers["2.2", "fading"] == (0.299, 24.45)
+    assert numbers["2.3", "fc6_to_fc7"] == (0.323, 24.22)
+    assert numbers["2.4", "ours"] == (0.211,)
+    assert numbers["2.5", "quantile"] == (0.178,) and numbers["2.5", "energy"] == (0.165,)

@@ -1,9 +1,22 @@
-"""The tables of the dissertation that can be reproduced, by number."""
+"""The tables and figures of the dissertation that can be reproduced, by number."""
 
+from tfcolor.config.reproduction.comparison_table import COMPARISON_TABLE
+from tfcolor.config.reproduction.pretraining_figures import (
+    LEARNING_RATE_FIGURE,
+    SHIFT_FIGURE,
+    TOP_FIGURE,
+)
+from tfcolor.config.reproduction.representation_tables import (
+    ARCHITECTURES_TABLE,
+    COLOR_TABLE,
+    FROZEN_TABLE,
+    LABELS_TABLE,
+    LOSS_TABLE,
+    SAMPLES_TABLE,
+)
 from tfcolor.config.reproduction.tables import (
     HISTOGRAM_TABLE,
     METHODS_TABLE,
-    SAMPLES_TABLE,
     TAPS_TABLE,
     VARIANTS_TABLE,
 )
@@ -14,4 +27,11 @@ TABLES = {
     "2.3": TAPS_TABLE,
     "2.4": METHODS_TABLE,
     "2.5": HISTOGRAM_TABLE,
+    "3.1": COMPARISON_TABLE,
+    "3.2": LOSS_TABLE,
+    "3.3": COLOR_TABLE,
+    "3.4": ARCHITECTURES_TABLE,
+    "3.5": LABELS_TABLE,
+    "3.6": FROZEN_TABLE,
 }
+FIGURES = {"3.3": SHIFT_FIGURE, "3.4": LEARNING_RATE_FIGURE, "3.5": TOP_FIGURE}

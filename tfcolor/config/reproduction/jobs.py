@@ -1,16 +1,18 @@
-"""The commands that make a table, each run once."""
+"""The commands that make a cell: its trainings and its measurement, each run once."""
 
 import dataclasses
+import hashlib
 import json
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfcolor.config.reproduction.tables import Row
+from tfcolor.config.reproduction.layout import Images
+from tfcolor.config.reproduction.study import Measure, Subject, Training, Weights
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import write_json, write_text
 
@@ -18,6 +20,7 @@ PROJECT = Path(__file__).parents[3]
 """The checkout, whose flagfiles are named relative to it."""
 
 SMALL_FLAGFILE = "configs/base/reproduction_small.cfg"
+FLAGFILE = "--flagfile="
 LAST_LINES = 15
 
 
@@ -26,108 +29,242 @@ class Place:
     """Where a reproduction reads and writes.
 
     Args:
-      train_images: what the rows learn from.
-      test_images: what they are measured on.
-      output: the folder of the reproduction.
-      overrides: flagfiles of `train` laid over each row's, in order.
-      subset: flags of `evaluate` for every row.
+      images: by kind.
+      work: the folder of runs, measurements and logs.
+      data: the folder of the images.
+      weights: the folder of converted runs; None if there is none.
+      flagfile: a flagfile of `train` laid over every other; empty for none.
+      subset: flags of `evaluate` by kind of images.
     """
 
-    train_images: str
-    test_images: str
-    output: Path
-    overrides: tuple[str, ...] = ()
-    subset: tuple[str, ...] = ()
+    images: Mapping[str, Images]
+    work: Path
+    data: Path = Path()
+    weights: Path | None = None
+    flagfile: str = ""
+    subset: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
-def run_of(row: Row, seed: int, place: Place) -> Path:
-    """Returns the folder of the run that a row needs.
-
-    Rows that train by the same flagfile share it.
+def run_of(training: Training | Weights, seed: int, place: Place) -> Path:
+    """Returns the folder of a run.
 
     Args:
-      row: a row that is trained.
-      seed: of the run.
+      training: how it is trained; equal ones share it.
+      seed: of the reproduction; ignored for weights.
       place: where the runs are.
 
     Returns:
       A path that may not exist yet.
+
+    Raises:
+      UsageError: if weights are needed and their folder is not known.
     """
-    return place.output / "runs" / f"{Path(row.config).stem}_seed{seed}"
+    if isinstance(training, Training):
+        seed += training.seed_offset
+        return place.work / "runs" / f"{training.run_name}_seed{seed}"
+    if place.weights is None:
+        raise UsageError(f"--weights is not given: a run starts from {training.name}")
+    return place.weights / training.name
 
 
-def train_row(row: Row, seed: int, place: Place) -> str:
-    """Trains a row, or goes on with its training; does nothing if it is done.
+def why_missing(subject: Subject, measure: Measure, place: Place) -> str:
+    """Returns what a cell needs and is not there.
 
     Args:
-      row: a row that is trained.
-      seed: of the run.
+      subject: what is to be measured.
+      measure: how.
+      place: where everything should be.
+
+    Returns:
+      What is missing, in words; empty if nothing is.
+    """
+    needed = [step for run in subject.runs for step in run.lineage()]
+    for step in needed:
+        if isinstance(step, Weights):
+            path = (place.weights or Path("--weights")) / step.name
+            if not path.exists():
+                return f"{path} (a run that tfcolor convert makes)"
+    kinds = [step.images for step in needed if isinstance(step, Training)]
+    absent = (place.images[kind].missing for kind in [*kinds, measure.images])
+    return next(filter(None, absent), "")
+
+
+def train(training: Training, seed: int, place: Place) -> list[str]:
+    """Trains, or goes on with it; first what it starts from; not what is done.
+
+    Args:
+      training: what is needed in the end.
+      seed: of the reproduction.
       place: where to read and write.
 
     Returns:
-      The command, as one types it.
+      The commands in order, as one types them.
 
     Raises:
-      UserError: if the training fails; the message shows its last lines.
+      UserError: if a training fails, the message shows its last lines; or if one
+        is older than what it starts from.
     """
-    run = run_of(row, seed, place)
-    files = (row.config, *place.overrides)
-    command = ["train", *(f"--flagfile={path}" for path in files)]
-    command += [f"--images={place.train_images}", f"--heldout_images={place.test_images}"]
-    command += [f"--seed={seed}", f"--run_dir={run}"]
-    log = place.output / "logs" / f"{run.name}.log"
-    is_done = (run / "result.json").exists() and log.exists()
-    # A command that is not the one that made the run is for `train` to refuse.
-    if not is_done or log.read_text().splitlines()[0] != format_command(command):
-        run_command(command, log)
-    return format_command(command)
+    commands = []
+    for step in training.lineage():
+        if isinstance(step, Training):
+            command = _train_command(step, seed, place)
+            run = run_of(step, seed, place)
+            _check_order(step, seed, place)
+            # One by another command or other flagfiles is for `train` to refuse.
+            run_once(command, run / "result.json", place.work / "logs" / f"{run.name}.log")
+            commands.append(format_command(command))
+    return commands
 
 
-def evaluate_row(row: Row, seed: int, place: Place) -> dict[str, Any]:
-    """Measures a row; reads the figures if it was measured before.
+def _train_command(training: Training, seed: int, place: Place) -> list[str]:
+    """Returns the command that makes a run."""
+    images, run = place.images[training.images], run_of(training, seed, place)
+    command = ["train", f"{FLAGFILE}{training.config}"]
+    command += [flag.replace("{data}", str(place.data)) for flag in training.flags]
+    command += [f"{FLAGFILE}{place.flagfile}"] if place.flagfile else []
+    command.append(f"--images={images.train}")
+    command += [f"--heldout_images={images.heldout}"] if images.heldout else []
+    if training.start:
+        command.append(f"--initial_weights={run_of(training.start, seed, place)}")
+        if not any(flag.startswith("--initial_checkpoint=") for flag in training.flags):
+            command.append("--initial_checkpoint=last")
+    if training.schedule:
+        command.append(f"--schedule_from={run_of(training.schedule, seed, place)}")
+    return [*command, f"--seed={seed + training.seed_offset}", f"--run_dir={run}"]
+
+
+def _check_order(training: Training, seed: int, place: Place) -> None:
+    """Refuses a finished run whose own start was trained anew after it."""
+    result = run_of(training, seed, place) / "result.json"
+    for needed in (training.start, training.schedule):
+        if needed and result.exists():
+            other = run_of(needed, seed, place) / "result.json"
+            if other.exists() and other.stat().st_mtime_ns > result.stat().st_mtime_ns:
+                raise UserError(
+                    f"{result.parent} was trained before {other.parent}, which it starts from, was"
+                    " finished: remove it, and it is trained again"
+                )
+
+
+def measure_cell(subject: Subject, measure: Measure, seed: int, place: Place) -> dict[str, Any]:
+    """Trains and measures a cell; reads the figures if it was measured before.
 
     Args:
-      row: a row that is not quoted.
-      seed: of its run; every seed of a baseline is the same.
+      subject: what to measure.
+      measure: how.
+      seed: of its runs; every seed of a baseline is the same.
       place: where to read and write.
 
     Returns:
-      The figures of `evaluate`, with `command` and `seconds` besides.
+      The figures of `evaluate`, with `commands`, in order, and `seconds`, all
+      trainings included, besides.
 
     Raises:
-      UserError: if the evaluation fails; the message shows its last lines.
+      UserError: if a command fails; the message shows its last lines.
     """
-    name = f"{row.name}_seed{seed}" if row.config else row.name
-    command = ["evaluate", "--protocol=colorization", f"--images={place.test_images}"]
-    if row.config:
-        # Not the best checkpoint: the images that choose it are those measured on.
-        command += [f"--model={run_of(row, seed, place)}", "--checkpoint=last"]
-    else:
-        command += ["--baseline=gray"]
-    command += [*place.subset, *row.evaluate]
-    path = place.output / "figures" / f"{name}.json"
-    record = {"command": format_command(command)}
-    if path.exists():
-        figures = json.loads(path.read_text())
-        if figures["command"] == record["command"]:
-            return figures
+    for run in subject.runs:
+        train(run, seed, place)
+    found = read_cell(subject, measure, seed, place)
+    if found is not None:
+        return found
+    path, command = _figures_path(subject, measure, seed, place)
     started = time.monotonic()
-    raw = place.output / "figures" / f"{name}.partial.json"
-    log = place.output / "logs" / f"{name}_evaluate.log"
-    run_command([*command, f"--output_json={raw}"], log)
-    seconds = round(time.monotonic() - started + _training_seconds(row, seed, place), 1)
-    figures = {**json.loads(raw.read_text()), **record, "seconds": seconds}
+    raw = path.with_suffix(".partial.json")
+    run_command([*command, f"--output_json={raw}"], place.work / "logs" / f"{path.stem}.log")
+    seconds = time.monotonic() - started + _training_seconds(subject, seed, place)
+    figures = {
+        **json.loads(raw.read_text()),
+        "commands": _commands(subject, measure, seed, place),
+        "seconds": round(seconds, 1),
+    }
     write_json(path, figures)
     raw.unlink()
     return figures
 
 
-def _training_seconds(row: Row, seed: int, place: Place) -> float:
-    """Returns how long a row was trained, 0 for a baseline."""
-    if not row.config:
-        return 0.0
-    result = json.loads((run_of(row, seed, place) / "result.json").read_text())
-    return float(result["wall_seconds"])
+def read_cell(subject: Subject, measure: Measure, seed: int, place: Place) -> dict[str, Any] | None:
+    """Reads what was measured of a cell after its runs were finished.
+
+    Args:
+      subject: what was measured.
+      measure: how.
+      seed: of its runs.
+      place: where to read.
+
+    Returns:
+      As `measure_cell`; None if there is no such measurement.
+    """
+    path, _ = _figures_path(subject, measure, seed, place)
+    results = _results(subject, seed, place)
+    if not path.exists() or not all(result.exists() for result in results):
+        return None
+    newest = max((result.stat().st_mtime_ns for result in results), default=0)
+    figures: dict[str, Any] = json.loads(path.read_text())
+    commands = _commands(subject, measure, seed, place)
+    is_current = path.stat().st_mtime_ns >= newest and figures["commands"] == commands
+    return figures if is_current else None
+
+
+def _figures_path(
+    subject: Subject, measure: Measure, seed: int, place: Place
+) -> tuple[Path, list[str]]:
+    """Returns the file of a measurement, and the command that makes it."""
+    command = _evaluate_command(subject, measure, seed, place)
+    names = [run_of(run, seed, place).name for run in subject.runs] or ["gray"]
+    # Flags make a difference too.
+    mark = hashlib.sha256(format_command(command).encode()).hexdigest()[:8]
+    return place.work / "figures" / f"{names[0]}_{measure.name}_{mark}.json", command
+
+
+def _commands(subject: Subject, measure: Measure, seed: int, place: Place) -> list[str]:
+    """Returns all commands that lead to a measurement, in order."""
+    steps = dict.fromkeys(step for run in subject.runs for step in run.lineage())
+    commands = [_train_command(step, seed, place) for step in steps if isinstance(step, Training)]
+    commands.append(_evaluate_command(subject, measure, seed, place))
+    return [format_command(command) for command in commands]
+
+
+def _evaluate_command(subject: Subject, measure: Measure, seed: int, place: Place) -> list[str]:
+    """Returns the command that measures a cell."""
+    command = ["evaluate", f"--protocol={measure.protocol}"]
+    command.append(f"--images={place.images[measure.images].test}")
+    if subject.runs:
+        runs = ",".join(str(run_of(run, seed, place)) for run in subject.runs)
+        # Not the best checkpoint: held-out images that choose it may be those
+        # measured on, and early stopping ends where it is to be measured.
+        command += [f"--model={runs}", "--checkpoint=last"]
+    else:
+        command.append("--baseline=gray")
+    return [*command, *measure.flags, *place.subset.get(measure.images, ()), *subject.flags]
+
+
+def _results(subject: Subject, seed: int, place: Place) -> list[Path]:
+    """Returns the result files of all runs of a subject and those before them."""
+    steps = dict.fromkeys(step for run in subject.runs for step in run.lineage())
+    trained = [step for step in steps if isinstance(step, Training)]
+    return [run_of(step, seed, place) / "result.json" for step in trained]
+
+
+def _training_seconds(subject: Subject, seed: int, place: Place) -> float:
+    """Returns how long all runs of a subject were trained, 0 for a baseline."""
+    results = [json.loads(path.read_text()) for path in _results(subject, seed, place)]
+    return float(sum(result["wall_seconds"] for result in results))
+
+
+def run_once(command: Sequence[str], product: Path, log: Path) -> None:
+    """Runs a command unless it has made its product, with flagfiles as they are now.
+
+    Args:
+      command: its name and its flags.
+      product: the file that it leaves last.
+      log: file for what it prints.
+
+    Raises:
+      UserError: as `run_command`.
+    """
+    lines = log.read_text().splitlines() if log.exists() else []
+    if not product.exists() or lines[:1] != [_header(command)]:
+        run_command(command, log)
 
 
 def run_command(arguments: Sequence[str], log: Path) -> None:
@@ -135,13 +272,14 @@ def run_command(arguments: Sequence[str], log: Path) -> None:
 
     Args:
       arguments: the command's name and its flags.
-      log: file for what it prints.
+      log: file for what it prints, below a line that says what was run.
 
     Raises:
       UserError: if it fails; the message names the log and shows its end.
       KeyboardInterrupt: if it was interrupted.
     """
     program = [sys.executable, "-m", f"tfcolor.{arguments[0]}", *arguments[1:]]
+    header = _header(arguments)
     done = subprocess.run(
         program,
         cwd=PROJECT,
@@ -151,7 +289,7 @@ def run_command(arguments: Sequence[str], log: Path) -> None:
         errors="replace",
         check=False,
     )
-    write_text(log, f"{format_command(arguments)}\n{done.stdout}")
+    write_text(log, f"{header}\n{done.stdout}")
     if done.returncode == 130:
         raise KeyboardInterrupt
     if done.returncode:
@@ -162,6 +300,23 @@ def run_command(arguments: Sequence[str], log: Path) -> None:
 def format_command(arguments: Sequence[str]) -> str:
     """Returns a command as one types it in a shell."""
     return shlex.join(["tfcolor", *arguments])
+
+
+def _header(arguments: Sequence[str]) -> str:
+    """Returns a command with a mark of the content of its flagfiles."""
+    content = "".join(_flagfile_texts(arguments))
+    mark = hashlib.sha256(content.encode()).hexdigest()[:12]
+    return f"{format_command(arguments)}  # flagfiles {mark}"
+
+
+def _flagfile_texts(lines: Sequence[str]) -> Iterator[str]:
+    """Yields the flags of all flagfiles that lines name, nested ones too."""
+    for line in lines:
+        if line.startswith(FLAGFILE):
+            text = (PROJECT / line.removeprefix(FLAGFILE)).read_text()
+            flags = [one for one in text.splitlines() if one.startswith("--")]
+            yield "\n".join(flags)
+            yield from _flagfile_texts(flags)
 
 
 def check_project() -> None:

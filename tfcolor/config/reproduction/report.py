@@ -4,100 +4,114 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfcolor.config.reproduction.tables import Metric, Row, Table
+from tfcolor.config.reproduction.study import SMALL, Column, Row, Table
 
-Figures = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Figures of `evaluate` for every seed, by name of row, with the `training` command."""
+Measured = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+"""What `measure_cell` returned for every seed, by names of row and column."""
 
 
-def make_records(number: str, table: Table, figures: Figures, scale: str) -> list[dict[str, Any]]:
+def make_records(number: str, table: Table, measured: Measured, scale: str) -> list[dict[str, Any]]:
     """Returns one record for every cell of a table.
 
     Args:
       number: of the table, "2.2".
       table: what was reproduced.
-      figures: what was measured so far.
+      measured: the figures so far.
       scale: "small" or "full".
 
     Returns:
       Records with table, row, column, metric, published, mean, std (over seeds;
-      None for one seed), seeds, scale, command and seconds. Cells with neither a
-      published nor a measured number are left out.
+      None for one seed), seeds, scale, command (all that lead to the cell, for the
+      first seed) and seconds. Cells with neither a published nor a measured number
+      are left out.
     """
     records = []
     for row in table.rows:
-        measured = figures.get(row.name, ())
-        for metric in table.metrics:
-            values = [one[metric.key] for one in measured if one.get(metric.key) is not None]
-            published = row.published.get(metric.key)
+        for column in table.columns:
+            seeds = measured.get((row.name, column.name), ())
+            values = [one[column.key] for one in seeds if one.get(column.key) is not None]
+            values = [column.factor * value for value in values]
+            published = row.cells[column.name].published if column.name in row.cells else None
             if not values and published is None:
                 continue
             records.append(
                 {
                     "table": number,
                     "row": row.title,
-                    "column": metric.title,
-                    "metric": metric.key,
+                    "column": column.title,
+                    "metric": column.key,
                     "published": published,
                     "mean": statistics.fmean(values) if values else None,
                     "std": statistics.stdev(values) if len(values) > 1 else None,
                     "seeds": len(values),
                     "scale": scale,
-                    "command": measured[0]["command"] if measured else None,
-                    "seconds": sum(one["seconds"] for one in measured) if measured else None,
+                    "command": " && ".join(seeds[0]["commands"]) if seeds else None,
+                    "seconds": sum(one["seconds"] for one in seeds) if seeds else None,
                 }
             )
     return records
 
 
 def format_report(
-    number: str, table: Table, figures: Figures, records: Sequence[Mapping[str, Any]], head: str
+    number: str, table: Table, measured: Measured, records: Sequence[Mapping[str, Any]], head: str
 ) -> str:
     """Returns the page as Markdown.
 
     Args:
       number: of the table.
       table: what was reproduced.
-      figures: what was measured so far.
+      measured: the figures so far.
       records: from `make_records`.
       head: lines that say how it was run.
 
     Returns:
-      A page with the table, differences between its rows and every command. It
-      shows `pictures.png`, which lies beside it.
+      A page with the table and every command.
     """
+    is_small = any(record["scale"] == SMALL for record in records)
     lines = [f"# Table {number}. {table.title}", "", head]
-    lines += ["", table.note] if table.note else []
+    lines += ["", table.note] if table.note and is_small else []
     lines += ["", *_format_table(table, records), ""]
     lines.append(
         "Mean and standard deviation over the seeds; published numbers are those of the"
         f" dissertation on {table.dataset}. Networks, training images and test images differ, so"
-        " compare the order of the rows and their distance to gray."
+        f" {table.reading}."
+        if is_small
+        else "Mean and standard deviation over the seeds, beside the numbers of the dissertation."
     )
-    lines += ["", "![Colored photographs, a column for each row](pictures.png)", ""]
-    lines += ["## Commands", ""]
+    return "\n".join([*lines, "", *_format_commands(table, measured)]) + "\n"
+
+
+def _format_commands(table: Table, measured: Measured) -> list[str]:
+    """Returns the commands of every cell, those of equal cells once."""
+    lines = ["## Commands", ""]
     for row in table.rows:
-        for one in figures.get(row.name, ())[:1]:
-            commands = [one["training"], one["command"]]
-            shown = ", then ".join(f"`{command}`" for command in commands if command)
-            lines.append(f"- {row.title}: {shown}")
-    return "\n".join(lines) + "\n"
+        shown: dict[str, list[str]] = {}
+        for column in table.columns:
+            for one in measured.get((row.name, column.name), ())[:1]:
+                text = ", then ".join(f"`{command}`" for command in one["commands"])
+                shown.setdefault(text, []).append(column.title)
+        for text, titles in shown.items():
+            which = "" if len(shown) == 1 else f" ({', '.join(titles)})"
+            lines.append(f"- {row.title}{which}: {text}")
+    return lines
 
 
 def _format_table(table: Table, records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the lines of the Markdown table, published beside ours."""
-    cells = {(record["row"], record["metric"]): record for record in records}
+    cells = {(record["row"], record["column"]): record for record in records}
     columns = [
-        (metric, kind)
-        for metric in table.metrics
+        (column, kind)
+        for column in table.columns
         for kind in ("published", "mean")
-        if any(record[kind] is not None for record in records if record["metric"] == metric.key)
+        if any(record[kind] is not None for record in records if record["column"] == column.title)
     ]
     labels = {"published": "published", "mean": "ours"}
-    lines = ["| | " + " | ".join(f"{m.title}, {labels[kind]}" for m, kind in columns) + " |"]
+    lines = ["| | " + " | ".join(f"{one.title}, {labels[kind]}" for one, kind in columns) + " |"]
     lines.append("|---|" + "---|" * len(columns))
     for row in table.rows:
-        texts = [_format_cell(cells.get((row.title, m.key)), m, kind) for m, kind in columns]
+        texts = [
+            _format_cell(cells.get((row.title, one.title)), one, kind) for one, kind in columns
+        ]
         lines.append(f"| {_format_title(row)} | " + " | ".join(texts) + " |")
     return lines
 
@@ -107,11 +121,11 @@ def _format_title(row: Row) -> str:
     return f"{row.title} (quoted)" if row.is_quoted else row.title
 
 
-def _format_cell(record: Mapping[str, Any] | None, metric: Metric, kind: str) -> str:
+def _format_cell(record: Mapping[str, Any] | None, column: Column, kind: str) -> str:
     """Returns the text of one cell, a dash where there is no number."""
     if record is None or record[kind] is None:
         return "-"
-    text = f"{record[kind]:.{metric.digits}f}"
+    text = f"{record[kind]:.{column.digits}f}"
     if kind == "mean" and record["std"] is not None:
-        text += f" ± {record['std']:.{metric.digits}f}"
+        text += f" ± {record['std']:.{column.digits}f}"
     return text

@@ -2,125 +2,124 @@
 
 import dataclasses
 import platform
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tfcolor
-from tfcolor.config.reproduction import TABLES
-from tfcolor.config.reproduction.jobs import (
-    SMALL_FLAGFILE,
-    Place,
-    check_project,
-    evaluate_row,
-    train_row,
-)
-from tfcolor.config.reproduction.pictures import make_pictures
-from tfcolor.config.reproduction.report import format_report, make_records
-from tfcolor.config.reproduction.tables import Row, Table
+from tfcolor.config.reproduction import FIGURES, TABLES
+from tfcolor.config.reproduction.figures import reproduce_figure
+from tfcolor.config.reproduction.jobs import check_project, measure_cell, read_cell
+from tfcolor.config.reproduction.layout import COLORIZATION
+from tfcolor.config.reproduction.options import ReproduceOptions, choose_output, find_place
+from tfcolor.config.reproduction.pictures import find_colorizers, make_pictures
+from tfcolor.config.reproduction.planning import Job, plan_table
+from tfcolor.config.reproduction.report import Measured, format_report, make_records
+from tfcolor.config.reproduction.study import SMALL
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import check_writable, write_json, write_text
-from tfcolor.core.options import option
-from tfcolor.core.progress import ProgressReport
+from tfcolor.core.progress import ProgressReport, say
 from tfcolor.data.images import IMAGE_SUFFIXES
 
-SCALES = ("small", "full")
 NUM_PICTURES = 6
 
 
-@dataclasses.dataclass(frozen=True)
-class ReproduceOptions:
-    """What is reproduced, on what."""
-
-    table: str = option("2.2", "number of the dissertation's table", choices=tuple(TABLES))
-    scale: str = option(
-        "small",
-        "small: a thin network on a folder of photographs, two cores, under an hour;"
-        " full: the published network and data",
-        choices=SCALES,
-    )
-    data: str = option(
-        "",
-        "folder with train/ and val/ (small), or train/ and a folder or list named as the table's"
-        " data set: cval1k, sun_6 (full)",
-    )
-    seeds: int = option(3, "runs of each row, with seeds 0, 1, ...", minimum=1)
-    rows: tuple[str, ...] = option((), "only these rows by name; empty for all")
-    output: str = option("", "folder for runs and report; empty for runs/table_NUMBER_SCALE")
-    train_flagfile: str = option("", "flagfile of train laid over every row, after the scale's")
-
-
 def run_reproduction(options: ReproduceOptions) -> Path:
-    """Trains and measures every row of a table; goes on where it stopped.
+    """Trains and measures a table or figure; goes on where it stopped.
+
+    A measurement that fails is named, and the others are made all the same.
 
     Args:
-      options: which table, on what.
+      options: which table or figure, on what.
 
     Returns:
-      The report, a Markdown file. `report.json` and `pictures.png` lie beside it;
-      all are written anew after every measurement.
+      The report, a Markdown file. `report.json` and pictures lie beside it; those
+      of a table are written anew after every measurement.
 
     Raises:
       UsageError: if the options do not fit together.
-      UserError: if the data is missing or a row fails.
+      UserError: if the data is missing, or a measurement failed.
     """
     check_project()
-    table = TABLES[options.table]
-    rows = _choose_rows(table, options.rows)
-    place = _find_place(table, options)
-    check_writable(place.output / "report.md")
-    seeds = range(options.seeds)
-    # Seed by seed, so that a first whole table is there early.
-    jobs = [(row, seed) for seed in seeds for row in rows if row.config or seed == 0]
-    figures: dict[str, list[dict]] = {}
-    with ProgressReport(f"table {options.table}", len(jobs), "measurements") as progress:
-        for row, seed in jobs:
-            training = train_row(row, seed, place) if row.config else None
-            one = {**evaluate_row(row, seed, place), "training": training}
-            figures.setdefault(row.name, []).append(one)
-            _write_report(options, table, figures, place)
-            note = f"{row.title}, seed {seed}: {one['psnr_db']:.2f} dB"
-            progress.advance(note=note)
-    if options.scale == "small":
-        make_pictures(rows, _choose_photographs(place.test_images), 0, place)
-    return place.output / "report.md"
-
-
-def _choose_rows(table: Table, names: tuple[str, ...]) -> list[Row]:
-    """Returns the rows to run."""
-    runnable = {row.name: row for row in table.rows if not row.is_quoted}
-    unknown = [name for name in names if name not in runnable]
-    if unknown:
-        raise UsageError(f"--rows={','.join(unknown)}: expected some of {', '.join(runnable)}")
-    return [row for name, row in runnable.items() if not names or name in names]
-
-
-def _find_place(table: Table, options: ReproduceOptions) -> Place:
-    """Returns where images are and results go."""
-    if not options.data:
-        raise UsageError("--data is not given: name a folder with train/ and val/")
-    if options.scale == "full" and not table.has_full_scale:
+    if bool(options.table) == bool(options.figure):
         raise UsageError(
-            f"--scale=full: table {options.table} measures {table.metrics[0].title}, a protocol"
-            " that is not there yet; --scale=small shows the same study on colorization"
+            f"--table={options.table} with --figure={options.figure}: expected one of the two"
         )
-    data = Path(options.data).expanduser().resolve()
-    tests = ("val",) if options.scale == "small" else (f"{table.dataset}.txt", table.dataset, "val")
-    found = [data / name for name in tests if (data / name).exists()]
-    if not (data / "train").exists() or not found:
-        raise UserError(
-            f"--data={options.data}: expected train/ and {' or '.join(tests)} in this folder"
-        )
-    name = f"table_{options.table}_{options.scale}"
-    overrides: tuple[str, ...] = (SMALL_FLAGFILE,) if options.scale == "small" else ()
-    if options.train_flagfile:
-        overrides += (str(Path(options.train_flagfile).resolve()),)
-    is_reconstructed = options.scale == "full" and found[0].name == "val"
-    return Place(
-        train_images=str(data / "train"),
-        test_images=str(found[0]),
-        output=Path(options.output or Path("runs") / name).resolve(),
-        overrides=overrides,
-        subset=table.subset if is_reconstructed else (),
-    )
+    if options.figure:
+        output = choose_output(options)
+        return reproduce_figure(FIGURES[options.figure], options, find_place(options), output)
+    return _reproduce_table(options)
+
+
+class Measurements:
+    """What was measured, by row, column and seed."""
+
+    def __init__(self) -> None:
+        self._figures: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+
+    def add(self, job: Job, figures: dict[str, Any]) -> None:
+        """Adds what a job has measured, in the place of what was there.
+
+        Args:
+          job: whose.
+          figures: from `measure_cell`.
+        """
+        for column in job.columns:
+            self._figures.setdefault((job.row.name, column.name), {})[job.seed] = figures
+
+    def by_cell(self) -> Measured:
+        """Returns the figures of every cell in the order of the seeds."""
+        return {
+            key: [figures[seed] for seed in sorted(figures)]
+            for key, figures in self._figures.items()
+        }
+
+
+def _reproduce_table(options: ReproduceOptions) -> Path:
+    """Makes all measurements and pictures of a table; returns its report."""
+    table, output = TABLES[options.table], choose_output(options)
+    place = find_place(options, table.dataset, table.subset)
+    plan = plan_table(table, options, place)
+    check_writable(output / "report.md")
+    for gap in plan.gaps:
+        say(f"left out: {gap}")
+    everything = plan_table(table, dataclasses.replace(options, rows=(), columns=()), place)
+    measured = Measurements()
+    for job in everything.jobs:
+        # What another call has measured is shown too.
+        one = read_cell(job.subject, job.columns[0].measure, job.seed, place)
+        if one is not None:
+            measured.add(job, one)
+    failures: list[str] = []
+    with ProgressReport(f"table {options.table}", len(plan.jobs), "measurements") as progress:
+        for job in plan.jobs:
+            try:
+                one = measure_cell(job.subject, job.columns[0].measure, job.seed, place)
+            except UserError as error:
+                failures.append(f"{job.title}: {error}")
+                progress.advance(note=failures[-1])
+                continue
+            measured.add(job, one)
+            _write_report(options, measured, [*plan.gaps, *failures], output)
+            progress.advance(note=f"{job.title}: {_format_figures(job, one)}")
+    colorizers = find_colorizers(plan.jobs)
+    if colorizers and options.scale == SMALL and not failures:
+        photographs = _choose_photographs(place.images[COLORIZATION].test)
+        make_pictures(colorizers, photographs, place, output)
+        _write_report(options, measured, plan.gaps, output)
+    if failures:
+        raise UserError(f"{len(failures)} measurements failed; the first: {failures[0]}")
+    return output / "report.md"
+
+
+def _format_figures(job: Job, one: dict[str, Any]) -> str:
+    """Returns what a measurement found, in the units of its columns."""
+    pairs = [(column, one.get(column.key)) for column in job.columns]
+    texts = [
+        "none" if value is None else f"{column.factor * value:.{column.digits}f}"
+        for column, value in pairs
+    ]
+    return ", ".join(texts)
 
 
 def _choose_photographs(images: str) -> list[Path]:
@@ -133,15 +132,27 @@ def _choose_photographs(images: str) -> list[Path]:
 
 
 def _write_report(
-    options: ReproduceOptions, table: Table, figures: dict[str, list[dict]], place: Place
+    options: ReproduceOptions,
+    measurements: Measurements,
+    gaps: Sequence[str],
+    output: Path,
 ) -> None:
     """Writes both files with what was measured so far."""
-    records = make_records(options.table, table, figures, options.scale)
+    table, measured = TABLES[options.table], measurements.by_cell()
+    records = make_records(options.table, table, measured, options.scale)
+    chosen = [
+        f"--{name}={','.join(getattr(options, name))}"
+        for name in ("rows", "columns")
+        if getattr(options, name)
+    ]
+    flags = [f"--table={options.table}", f"--scale={options.scale}", f"--data={options.data}"]
     head = (
-        f"`tfcolor reproduce --table={options.table} --scale={options.scale}"
-        f" --data={options.data} --seeds={options.seeds}`: tfcolor {tfcolor.__version__},"
-        f" {platform.machine()}, measured on {place.test_images}, last checkpoint of each run."
+        f"`tfcolor reproduce {' '.join([*flags, f'--seeds={options.seeds}', *chosen])}`: tfcolor"
+        f" {tfcolor.__version__}, {platform.machine()}, last checkpoint of each run."
     )
-    page = format_report(options.table, table, figures, records, head)
-    write_json(place.output / "report.json", records)
-    write_text(place.output / "report.md", page)
+    lines = [head, *(["", "Left out:", "", *(f"- {gap}" for gap in gaps)] if gaps else [])]
+    page = format_report(options.table, table, measured, records, "\n".join(lines))
+    if (output / "pictures.png").exists():
+        page += "\n![Colored photographs, a column for each row](pictures.png)\n"
+    write_json(output / "report.json", records)
+    write_text(output / "report.md", page)

@@ -1,0 +1,34 @@
+from tfcolor.config.reproduction.layout import (
+    COLORIZATION,
+    OBJECTS,
+    PHOTOGRAPHS,
+    SCENES,
+    WHOLE_SCENES,
+    locate_images,
+)
+
+
+def test_small_photographs_join_the_scenes(data):
+    images = locate_images("small", data, "cval1k")
+    assert images[PHOTOGRAPHS].train == f"{data}/photos/train,{data}/camvid/train"
+    assert images[PHOTOGRAPHS].heldout == f"{data}/photos/val"
+    assert images[SCENES].heldout.endswith("camvid:val") and not images[WHOLE_SCENES].heldout
+    assert not any(one.missing for one in images.values())
+
+
+def test_a_folder_of_photographs_is_enough_for_colorization(tmp_path):
+    for name in ("train", "val"):
+        (tmp_path / name).mkdir()
+    images = locate_images("small", tmp_path, "cval1k")
+    assert images[COLORIZATION].train == f"{tmp_path}/train" and not images[COLORIZATION].missing
+    assert images[PHOTOGRAPHS].train == f"{tmp_path}/train"
+    assert images[OBJECTS].missing == f"{tmp_path}/VOC2007"
+
+
+def test_full_colorization_is_measured_on_its_own_list_where_there_is_one(tmp_path):
+    images = locate_images("full", tmp_path, "cval1k")[COLORIZATION]
+    assert images.test == f"{tmp_path}/val"
+    (tmp_path / "train").mkdir()
+    assert images.missing == f"{tmp_path}/cval1k.txt or {tmp_path}/cval1k or {tmp_path}/val"
+    (tmp_path / "cval1k.txt").touch()
+    assert locate_images("full", tmp_path, "cval1k")[COLORIZATION].test.endswith("cval1k.txt")

@@ -1,0 +1,218 @@
+"""What a reproduced table is made of: trainings, measures, cells, rows, columns."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+SMALL, FULL = "small", "full"
+SCALES = (SMALL, FULL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A run that is there already, as `tfcolor convert` makes it.
+
+    Args:
+      name: of its folder below that of `--weights`.
+    """
+
+    name: str
+
+    @property
+    def run_name(self) -> str:
+        """Returns what the names of runs that start from it begin with."""
+        return self.name
+
+    def lineage(self) -> "Iterator[Training | Weights]":
+        """Yields itself: nothing comes before it."""
+        yield self
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One run of `train`, and those that have to come before it.
+
+    Two equal trainings are one run, whichever cells, rows or tables need it.
+
+    Args:
+      name: what it adds to the name of the run's folder, beyond what it starts
+        from.
+      config: flagfile, relative to the project.
+      images: what it learns from, by name in the layout of the data.
+      flags: flags of `train` laid over the flagfile, in order; {data} stands for
+        the folder of the data.
+      start: whose backbone it takes over; None for none.
+      schedule: the training whose found schedule it follows; None for none.
+      seed_offset: added to the seed of this run, not of those before it.
+    """
+
+    name: str
+    config: str
+    images: str
+    flags: tuple[str, ...] = ()
+    start: "Training | Weights | None" = None
+    schedule: "Training | None" = None
+    seed_offset: int = 0
+
+    @property
+    def run_name(self) -> str:
+        """Returns the name of the run's folder, without the seed."""
+        return f"{self.start.run_name}+{self.name}" if self.start else self.name
+
+    def lineage(self) -> Iterator["Training | Weights"]:
+        """Yields what it needs and then itself, in the order of running."""
+        steps: list[Training | Weights] = []
+        for needed in (self.start, self.schedule):
+            if needed is not None:
+                steps += needed.lineage()
+        yield from dict.fromkeys([*steps, self])
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """How a cell is measured.
+
+    Args:
+      name: for names of files.
+      protocol: of `evaluate`.
+      images: what it measures on, by name in the layout of the data.
+      flags: flags of `evaluate` at every scale.
+    """
+
+    name: str
+    protocol: str
+    images: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+      name: for `--columns`.
+      title: as the report shows it.
+      measure: how its cells are measured.
+      key: name of the figure in the JSON of `evaluate`.
+      digits: decimals in the report.
+      factor: from the figure to the published unit, 100 for percent.
+    """
+
+    name: str
+    title: str
+    measure: Measure
+    key: str
+    digits: int = 1
+    factor: float = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is measured for a cell.
+
+    Args:
+      runs: trainings whose last checkpoints are measured; several are an
+        ensemble, none is the gray baseline.
+      flags: flags of `evaluate` besides those of the measure.
+    """
+
+    runs: tuple[Training, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One number of a table.
+
+    Args:
+      published: the source's number; None if it has none.
+      subjects: what is measured, by scale; none if it is only quoted.
+    """
+
+    published: float | None = None
+    subjects: Mapping[str, Subject] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Args:
+      name: short name, for files and `--rows`.
+      title: as the report shows it.
+      cells: by name of column.
+      colorize: flags of `colorize` for the report's pictures; {photo} stands for
+        the photograph itself.
+    """
+
+    name: str
+    title: str
+    cells: Mapping[str, Cell]
+    colorize: tuple[str, ...] = ()
+
+    @property
+    def is_quoted(self) -> bool:
+        """Tells whether the row is somebody else's method, which is not run."""
+        return not any(cell.subjects for cell in self.cells.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table of the dissertation.
+
+    Args:
+      title: what it shows.
+      rows: in the order of the source.
+      columns: those without published numbers too.
+      dataset: what the source measures on. For colorization it is also the name
+        of a folder or list below `--data` at full scale.
+      note: how the small scale differs in kind, for the report.
+      subset: flags of `evaluate` for colorization at full scale.
+      reading: how to read our numbers beside the published ones.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    dataset: str
+    note: str = ""
+    subset: tuple[str, ...] = ()
+    reading: str = "compare the order of the rows"
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One network that a figure looks at.
+
+    Args:
+      name: short name, for files and `--rows`.
+      title: as the report shows it.
+      pretraining: of the network, by scale.
+      downstream: what is trained from it, by scale.
+      moments: at which parts of its length the pretraining has a snapshot that is
+        trained downstream; none if its end alone matters.
+    """
+
+    name: str
+    title: str
+    pretraining: Mapping[str, Training]
+    downstream: Mapping[str, Training]
+    moments: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One figure of the dissertation.
+
+    Args:
+      title: what it shows.
+      analysis: of `analyze`.
+      series: the networks, each with a picture of its own.
+      published: what the source finds.
+      note: how the small scale differs in kind, for the report.
+    """
+
+    title: str
+    analysis: str
+    series: tuple[Series, ...]
+    published: str
+    note: str
