@@ -61,6 +61,7 @@ def test_sheet_has_a_row_for_each_feature_and_a_block_for_each_network():
     np.testing.assert_array_equal(mosaic[6:, 12:], patches[2].pixels)
     assert (mosaic[:4, 12:] == 255).all()
     np.testing.assert_array_equal(after.images[0].get_array()[6:, :4], patches[0].pixels)
+    assert [text.get_text() for text in after.texts] == ["never active"]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -101,3 +101,14 @@ def test_feature_that_excels_once_is_not_selective(maps):
 def test_unknown_selection_is_an_error():
     with pytest.raises(ValueError, match="'pretty'; expected one of selective, active"):
         StrongestActivations(2, 1).choose(1, "pretty")
+
+
+def test_features_that_like_the_same_photographs_are_not_shown_twice():
+    strongest = StrongestActivations(3, 2)
+    # Features 0 and 1 prefer photographs 0 and 1, feature 2 the others.
+    for position, values in enumerate([(9, 8, 1), (7, 6, 1), (1, 1, 3), (1, 1, 2)]):
+        features = np.zeros((2, 2, 3), np.float32)
+        features[1, 0] = values
+        strongest.update(position, features, TAP, (8, 8))
+    assert strongest.choose(2, "active") == [0, 2]
+    assert strongest.choose(3, "active") == [0, 2, 1]

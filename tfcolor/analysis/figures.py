@@ -108,6 +108,9 @@ def draw_patch_sheet(
         axes.imshow(mosaic, interpolation="antialiased")
         places = np.arange(len(features)) * (side + GAP_PX) + (side - 1) / 2
         axes.set_yticks(places, [f"{tap} #{feature}" for feature in features], fontsize=8)
+        for place, row in zip(places, block.rows, strict=True):
+            if not row:
+                axes.text(GAP_PX, place, "never active", va="center", fontsize=8)
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

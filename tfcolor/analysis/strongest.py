@@ -119,7 +119,10 @@ class StrongestActivations:
         return np.where(is_alive, kept.mean(axis=0) / np.where(is_alive, mean, 1.0), 0.0)
 
     def choose(self, count: int, selection: str) -> list[int]:
-        """Returns the features that stand out.
+        """Returns the features that stand out, and differ from each other.
+
+        A feature that shares more than half of its photographs with one before
+        it comes only if there are too few others.
 
         Args:
           count: how many, at most.
@@ -137,7 +140,15 @@ class StrongestActivations:
         scores = self.selectivity if selection == "selective" else self.activity
         is_alive = self._values[0] > self._least
         order = np.argsort(np.where(is_alive, -scores, np.inf), kind="stable")
-        return order[: min(count, int(is_alive.sum()))].tolist()
+        alive = order[: int(is_alive.sum())].tolist()
+        photographs = {feature: {one.position for one in self.of(feature)} for feature in alive}
+        chosen: list[int] = []
+        for feature in alive:
+            own = photographs[feature]
+            if all(2 * len(own & photographs[other]) <= len(own) for other in chosen[:count]):
+                chosen.append(feature)
+        alike = [feature for feature in alive if feature not in chosen]
+        return (chosen + alike)[:count]
 
     def _inner_cells(self, tap: Tap, axis: int, cells: int, pixels: int) -> np.ndarray:
         """Returns the cells along an axis whose center is far enough from the border."""

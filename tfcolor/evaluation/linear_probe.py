@@ -9,11 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from tfcolor.core.progress import track
+
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Inverse weights of the penalty among which cross-validation chooses."""
 
 NUM_FOLDS = 3
-MAX_ITERATIONS = 500
+MAX_ITERATIONS = 200
 
 
 class LinearProbe:
@@ -99,4 +101,5 @@ def choose_strength(
         pairs = zip(probes, parts, strict=True)
         return sum(probe.accuracy(features[rest], labels[rest]) for probe, (_, rest) in pairs)
 
-    return max(sorted(strengths), key=score)
+    progress = track(sorted(strengths), "choosing the penalty", len(strengths), "strengths")
+    return max(progress, key=score)
