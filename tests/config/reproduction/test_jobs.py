@@ -63,7 +63,7 @@ def test_equal_trainings_are_one_run_across_tables(place, commands):
     measure_cell(subject_of("3.4", "vgg16_3", "fov"), measure, 0, place)
     measure_cell(subject_of("3.2", "histograms", "fov"), measure, 0, place)
     assert len(commands) == 3
-    measure_cell(subject_of("3.4", "vgg16_10", "segmentation"), measure, 0, place)
+    measure_cell(subject_of("3.4", "alexnet_10", "segmentation"), measure, 0, place)
     measure_cell(subject_of("2.1", "locations_4", "segmentation"), measure, 0, place)
     assert len(commands) == 8  # downstream and measurement: the pretraining is shared
 

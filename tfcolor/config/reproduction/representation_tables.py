@@ -26,6 +26,7 @@ from tfcolor.config.reproduction.trainings import (
     CIFAR_SHALLOW,
     RESNET,
     THIN,
+    THIN_ALEXNET,
     VGG,
     Setting,
     Start,
@@ -327,7 +328,8 @@ def _samples(count: int, miu: float) -> Row:
         lambda scale: segmented(
             scale,
             f"table_2_1/vgg16_segmentation_{count}",
-            IMAGENET if scale == FULL else colorized(scale, "table_3_4/vgg16_10_epochs", 10),
+            IMAGENET if scale == FULL else colorized(scale, "table_3_4/alexnet_10_epochs", 10),
+            THIN_ALEXNET,
         ),
     )
     colors = colorization_cells(f"configs/table_2_1/locations_{count}.cfg", columns=(PSNR, RMSE))
@@ -346,7 +348,7 @@ SAMPLES_TABLE = Table(
     ),
     (MIU, PSNR, RMSE),
     "VOC 2012 val",
-    f"{ON_CAMVID} The last columns are networks that learn colorization from as many locations,"
-    " which the source does not measure.",
+    f"{ON_CAMVID} The first column is AlexNet's, in color. The last columns are networks that"
+    " learn colorization from as many locations, which the source does not measure.",
     reading="compare the course of the columns",
 )

@@ -39,6 +39,8 @@ class Setting(NamedTuple):
 
 THIN = Setting("", PHOTOGRAPHS, "small_networks", "small_pretraining")
 """The published network with fewer channels, on photographs."""
+THIN_ALEXNET = Setting("alexnet", PHOTOGRAPHS, "small_alexnet", "small_pretraining")
+"""A network on photographs in the place of a slower one."""
 CIFAR_SCENES = Setting("cifar_scenes", PHOTOGRAPHS, "small_cifar_scenes", "small_pretraining")
 """A network that can learn from CIFAR-100 too, on photographs."""
 CIFAR_DEEP = Setting("cifar_deep", LABELS, "small_cifar_deep", "small_cifar_pretraining")
