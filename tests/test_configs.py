@@ -32,8 +32,11 @@ CHAPTER_3 = [
     Path("configs/table_3_4/resnet152_10_epochs.cfg"),
     Path("configs/table_3_6/vgg16_segmentation_fov_frozen_conv3_3.cfg"),
 ]
-# Its network is that of colorization_vgg16_imagenet, and half a minute to build.
-TWIN = Path("configs/classification_vgg16_gray_imagenet.cfg")
+# Their networks are those of colorization_vgg16_imagenet, half a minute to build, and of quickstart.
+TWINS = [
+    Path("configs/classification_vgg16_gray_imagenet.cfg"),
+    Path("configs/colorization_vgg16_small.cfg"),
+]
 # What rows share, or what is laid over them: no experiments by themselves.
 PARTS = [config for config in CONFIGS if config.parent.name == "base"]
 FLAG = re.compile(r"--(\w+)=(.*)")
@@ -126,7 +129,7 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [c for c in CONFIGS if c not in [TWIN, *SMOKE, *TABLES, *PARTS]], ids=str
+    "config", [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PARTS]], ids=str
 )
 def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
     # Gigabytes, whose writing other tests cover.

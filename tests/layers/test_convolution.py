@@ -128,7 +128,7 @@ def test_edge_padding_in_mixed_precision():
     assert found.dtype == tf.bfloat16
     expected = _reference(_pad(images, edge, 3, 1), layer.kernel.numpy(), np.arange(6), 2)
     # bfloat16 keeps 8 bits of inputs and of outputs up to 5
-    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.03)
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.06)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

@@ -33,7 +33,7 @@ _SLOT = "/.OPTIMIZER_SLOT"
 def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) -> None:
     """Gives the backbone of a new run the weights that its options name.
 
-    Says in one line what was done. Blocks above the base network stay random
+    Says in one line what was done, unless nothing was asked for. Blocks above the base network stay random
     unless the other run has as many of them.
 
     Args:
@@ -45,6 +45,8 @@ def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) 
       UserError: if the weights cannot be used; the message says what could.
     """
     run = experiment.run
+    if not (run.initial_weights or run.rebalance):
+        return
     if run.initial_weights in RANDOM:
         notes = ["random weights"]
     elif run.initial_weights == KMEANS:
