@@ -32,7 +32,8 @@ CHAPTER_3 = [
     Path("configs/table_3_4/resnet152_10_epochs.cfg"),
     Path("configs/table_3_6/vgg16_segmentation_fov_frozen_conv3_3.cfg"),
 ]
-# Their networks are those of colorization_vgg16_imagenet, half a minute to build, and of quickstart.
+# Their networks are those of colorization_vgg16_imagenet, half a minute to build, and
+# of quickstart.
 TWINS = [
     Path("configs/classification_vgg16_gray_imagenet.cfg"),
     Path("configs/colorization_vgg16_small.cfg"),
@@ -150,7 +151,7 @@ def test_row_of_a_table_gives_a_network(config):
     assert set(network.head.histograms) == {output.name for output in task.output_space.outputs}
 
 
-NARROW = [TWIN, *(config for config in ROWS if config.parent.name == "table_2_2")]
+NARROW = [*TWINS, *(config for config in ROWS if config.parent.name == "table_2_2")]
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ _SLOT = "/.OPTIMIZER_SLOT"
 def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) -> None:
     """Gives the backbone of a new run the weights that its options name.
 
-    Says in one line what was done, unless nothing was asked for. Blocks above the base network stay random
-    unless the other run has as many of them.
+    Says in one line what was done, unless nothing was asked for. Blocks above the
+    base network stay random unless the other run has as many of them.
 
     Args:
       backbone: of a new run, with random weights; its variables change.
