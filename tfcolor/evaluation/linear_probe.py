@@ -15,7 +15,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Inverse weights of the penalty among which cross-validation chooses."""
 
 NUM_FOLDS = 3
-MAX_ITERATIONS, TOLERANCE = 100, 1e-3
+MAX_ITERATIONS = 100
 
 
 class LinearProbe:
@@ -32,7 +32,7 @@ class LinearProbe:
     def __init__(self, strength: float) -> None:
         self._scaler = StandardScaler()
         self._rotation = np.zeros((0, 0))
-        self._model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, tol=TOLERANCE)
+        self._model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
 
     def fit(self, features: np.ndarray, labels: np.ndarray) -> "LinearProbe":
         """Fits the classifier.
