@@ -9,9 +9,9 @@ from tfcolor.analysis.figures import (
     draw_filters,
     draw_patch_sheet,
     rasterize,
-    save_figure,
 )
 from tfcolor.analysis.patches import cut_patch
+from tfcolor.core.figures import save_figure
 
 
 def test_bars_and_whiskers_are_medians_and_quartiles():

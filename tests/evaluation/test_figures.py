@@ -1,14 +1,11 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from tfcolor.core.errors import UserError
 from tfcolor.evaluation.figures import (
     draw_contact_sheet,
     draw_error_curves,
     draw_psnr_histogram,
     draw_reliability,
-    save_figure,
 )
 
 
@@ -46,15 +43,3 @@ def test_contact_sheet_shows_pictures_in_their_order():
     figure = draw_contact_sheet(blocks)
     shown = [axes.images[0].get_array()[0, 0, 0] for axes in figure.axes if axes.images]
     assert shown == [10, 20, 30, 10, 20, 30, 30, 20, 10]
-
-
-def test_figures_are_written_whole(tmp_path):
-    figure = draw_psnr_histogram({"ours": [20.0, 25.0]})
-    save_figure(figure, tmp_path / "new/figure.png")
-    with Image.open(tmp_path / "new/figure.png") as picture:
-        assert picture.format == "PNG"
-        assert np.ptp(np.asarray(picture.convert("L"))) > 200
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["figure.png"]
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write"):
-        save_figure(figure, tmp_path / "file/figure.png")

@@ -1,8 +1,6 @@
 """Figures of what networks learned, drawn without a display."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfcolor.analysis.patches import Patch
-from tfcolor.core.files import atomic_path
 
-DOTS_PER_INCH = 150
 BLUE, RED, GRAY = "#1f5fa8", "#c0392b", "#9a9a9a"
 WHITE, GAP_PX = 255, 2
 """What lies between two patches or kernels."""
@@ -32,20 +28,6 @@ class PatchBlock(NamedTuple):
 
     title: str
     rows: Sequence[Sequence[Patch]]
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a figure as PNG, atomically.
-
-    Args:
-      figure: what to write.
-      path: the file to create or replace; its folder is created.
-
-    Raises:
-      UserError: if the file cannot be written.
-    """
-    with atomic_path(Path(path)) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
 
 
 def rasterize(figure: Figure) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tfcolor.analysis.figures import rasterize, save_figure
+from tfcolor.analysis.figures import rasterize
+from tfcolor.core.figures import save_figure
 from tfcolor.core.files import check_writable, write_json
 from tfcolor.training.events import Events
 

@@ -6,7 +6,7 @@ Padding is 0 in [0, 1], before any mean is subtracted; for label maps it is 255.
 import tensorflow as tf
 
 from tfcolor.data.sources.label_maps import VOID_LABEL
-from tfcolor.data.transforms import rescaled_size
+from tfcolor.data.transforms import rescaled_size, scaled_window
 
 
 def random_scene_crop(
@@ -107,7 +107,8 @@ def random_scaled_crop(
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     scaled = tf.maximum(tf.cast(tf.round(factor * size), tf.int32), 1)
     offset = _random_offset(seeds[1], scaled, crop_size)
-    return _mirrored_if(_coin(seeds[2]), _scaled_and_placed(image, scaled, offset, crop_size))
+    view = scaled_window(image, scaled, offset, crop_size, antialias=False)
+    return _mirrored_if(_coin(seeds[2]), view)
 
 
 def corner_crops(image: tf.Tensor, crop_size: int, side: int) -> tf.Tensor:
@@ -131,7 +132,10 @@ def corner_crops(image: tf.Tensor, crop_size: int, side: int) -> tf.Tensor:
     slack = scaled - crop_size
     corners = [slack * tf.constant(corner) for corner in ([0, 0], [0, 1], [1, 0], [1, 1])]
     views = tf.stack(
-        [_scaled_and_placed(image, scaled, -corner, crop_size) for corner in [*corners, slack // 2]]
+        [
+            scaled_window(image, scaled, -corner, crop_size, antialias=False)
+            for corner in [*corners, slack // 2]
+        ]
     )
     return tf.concat([views, views[:, :, ::-1]], axis=0)
 
@@ -160,23 +164,6 @@ def _placed(image: tf.Tensor, offset: tf.Tensor, height: int, width: int, fill: 
     margins = tf.stack([before, canvas - before - seen], axis=1)
     placed = tf.pad(part, tf.concat([margins, [[0, 0]]], axis=0), constant_values=fill)
     return tf.ensure_shape(placed, [height, width, image.shape[2]])
-
-
-def _scaled_and_placed(
-    image: tf.Tensor, scaled: tf.Tensor, offset: tf.Tensor, crop_size: int
-) -> tf.Tensor:
-    """Scales an image and moves it into a square, float32 [S, S, 3] in [0, 1]."""
-    # Output pixels with their centers outside of the image are exactly 0.
-    view = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[crop_size, crop_size],
-        scale=tf.cast(scaled, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
-        translation=tf.cast(offset, tf.float32),
-        kernel_type="triangle",
-        antialias=False,
-    )[0]
-    # The kernel's weights add up to 1 only to rounding.
-    return tf.clip_by_value(view / 255.0, 0.0, 1.0)
 
 
 def _unit(image: tf.Tensor) -> tf.Tensor:

@@ -60,7 +60,7 @@ def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.T
     corner = tf.stack(
         [_uniform_integer(seeds[1], 0, slack[0]), _uniform_integer(seeds[2], 0, slack[1])]
     )
-    view = _scaled_crop(image, scaled, corner, options.crop_size)
+    view = scaled_window(image, scaled, -corner, options.crop_size, antialias=True)
     if options.use_mirror:
         is_mirrored = tf.equal(_uniform_integer(seeds[3], 0, 1), 1)
         view = tf.where(is_mirrored, view[:, ::-1], view)
@@ -80,7 +80,7 @@ def center_view(image: tf.Tensor, side: int, crop_size: int) -> tf.Tensor:
       above or on the left is a pixel narrower.
     """
     scaled = rescaled_size(tf.shape(image)[:2], tf.constant(side))
-    return _scaled_crop(image, scaled, (scaled - crop_size) // 2, crop_size)
+    return scaled_window(image, scaled, -((scaled - crop_size) // 2), crop_size, antialias=True)
 
 
 def rescaled_size(size: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
@@ -127,20 +127,34 @@ def random_locations(seed: tf.Tensor, num_locations: int, size: int, edge: int) 
     return tf.cast(locations, tf.float32)
 
 
-def _scaled_crop(
-    image: tf.Tensor, scaled: tf.Tensor, corner: tf.Tensor, crop_size: int
+def scaled_window(
+    image: tf.Tensor, scaled: tf.Tensor, offset: tf.Tensor, size: int, *, antialias: bool
 ) -> tf.Tensor:
-    """Cuts a square out of an image as if rescaled, float32 [S, S, 3] in [0, 1]."""
-    view = tf.raw_ops.ScaleAndTranslate(
+    """Cuts a square out of a photograph as if it had been rescaled.
+
+    Computes no pixel outside of the square.
+
+    Args:
+      image: uint8 [H, W, 3].
+      scaled: int32 [2], (height, width) after rescaling.
+      offset: int32 [2], where the rescaled photograph begins in the square, of
+        either sign.
+      size: side S of the square, in pixels.
+      antialias: whether the bilinear kernel widens where the photograph shrinks.
+
+    Returns:
+      float32 [S, S, 3] in [0, 1]; exactly 0 outside of the photograph.
+    """
+    window = tf.raw_ops.ScaleAndTranslate(
         images=image[tf.newaxis],
-        size=[crop_size, crop_size],
+        size=[size, size],
         scale=tf.cast(scaled, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
-        translation=-tf.cast(corner, tf.float32),
+        translation=tf.cast(offset, tf.float32),
         kernel_type="triangle",
-        antialias=True,
+        antialias=antialias,
     )[0]
     # The kernel's weights add up to 1 only to rounding.
-    return tf.clip_by_value(view / 255.0, 0.0, 1.0)
+    return tf.clip_by_value(window / 255.0, 0.0, 1.0)
 
 
 def _uniform_integer(seed: tf.Tensor, low: tf.Tensor | int, high: tf.Tensor | int) -> tf.Tensor:

@@ -1,8 +1,6 @@
 """Figures of how well photographs are colored, drawn without a display."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,29 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from tfcolor.core.files import atomic_path
-
-DOTS_PER_INCH = 150
 LARGEST_ERROR = 1.0
 """Where the axis of alpha-beta errors ends; larger ones are a thin tail."""
 
 COLUMNS = ("input", "output", "truth")
 COLORS = ("#1f5fa8", "#9a9a9a", "#c8642d", "#4c8c4a")
 """Of the first curve, the second, ..."""
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a figure as PNG, atomically.
-
-    Args:
-      figure: what to write.
-      path: the file to create or replace; its folder is created.
-
-    Raises:
-      UserError: if the file cannot be written.
-    """
-    with atomic_path(Path(path)) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
 
 
 def draw_error_curves(curves: Mapping[str, tuple[ArrayLike, ArrayLike]], eps: float) -> Figure:

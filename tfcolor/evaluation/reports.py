@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from tfcolor.core.figures import save_figure
 from tfcolor.core.files import check_writable
-from tfcolor.evaluation.figures import save_figure
 from tfcolor.evaluation.tables import write_rows
 
 NUM_SHOWN = 3
