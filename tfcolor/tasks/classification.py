@@ -5,16 +5,16 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
 from tfcolor.data.labels import label_annotation
-from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
+from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import ViewOptions, center_view, random_view
 from tfcolor.heads.classifier import ClassifierHead
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.annotated import AnnotatedTask
+from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
 
 NUM_GUESSES = 5
 """Guesses of the second accuracy, measured where there are more classes."""
@@ -67,7 +67,7 @@ class ClassificationOptions:
         return dataclasses.replace(self, num_classes=num_classes, crop_size=canonical_size)
 
 
-class ClassificationTask:
+class ClassificationTask(AnnotatedTask):
     """Tells the classes of whole images apart, on their lightness or their colors.
 
     It trains on random views and is measured on the middle of each held-out
@@ -87,38 +87,20 @@ class ClassificationTask:
     score = "top1_accuracy"
     count_samples = staticmethod(count_examples)
 
-    def __init__(
-        self,
-        options: ClassificationOptions,
-        readers: Mapping[str, ExampleReader],
-        *,
-        color_input: bool = False,
-    ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input or options.input == "color" else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self._readers = dict(readers)
-        names = readers[TRAIN_SPLIT].class_names if TRAIN_SPLIT in readers else ()
-        self._labels = {
-            split: label_annotation(reader, options.num_classes, names)
-            for split, reader in readers.items()
-        }
-
-    def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
-        """Yields (inputs, targets) batches of views.
+    def annotate(self, reader: ExampleReader, class_names: tuple[str, ...]) -> Annotation:
+        """Returns the class of each image, int32 [].
 
         Args:
-          split: "train" for random views, "heldout" for the middle.
-          plan: which examples, in which batches.
+          reader: the images.
+          class_names: the classes by label.
 
         Returns:
-          A dataset of two dicts. Inputs: `image` float32 [B, S, S, 1 or 3] in
-          [0, 1] and `seed` int64 [B, 2]. Targets: `label` int32 [B].
+          The classes of the images, as the labels of `class_names`.
+
+        Raises:
+          UserError: if an image has no class, or an unknown one.
         """
-        make_example = self.make_example if split == TRAIN_SPLIT else self.make_center_example
-        return build_dataset(
-            self._readers[split], make_example, plan, annotation=self._labels[split]
-        )
+        return label_annotation(reader, self.options.num_classes, class_names)
 
     def make_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
         """Returns the inputs and targets of one random view.
@@ -129,14 +111,16 @@ class ClassificationTask:
           seed: int64 [2], the example's own; fixes the view.
 
         Returns:
-          The two dicts of `make_dataset`, without the batch axis and `seed`.
+          Inputs: `image` float32 [S, S, 1 or 3] in [0, 1]. Targets: `label`
+          int32 [].
         """
         options = self.options
         view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
         seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        return self._finish(random_view(rgb, seed, view_options), label)
+        view = random_view(rgb, seed, view_options)
+        return {"image": self.as_input(view)}, {"label": label}
 
-    def make_center_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
+    def make_heldout_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
         """Returns the inputs and targets of the middle of a photograph.
 
         Args:
@@ -145,11 +129,11 @@ class ClassificationTask:
           seed: int64 [2], not read.
 
         Returns:
-          The two dicts of `make_dataset`, without the batch axis and `seed`.
+          As `make_example`.
         """
         del seed
         view = center_view(rgb, self.options.min_side, self.options.crop_size)
-        return self._finish(view, label)
+        return {"image": self.as_input(view)}, {"label": label}
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
         """Returns the linear classifier on the backbone's top.
@@ -194,12 +178,6 @@ class ClassificationTask:
         del fitted
         counts = [1] + [NUM_GUESSES] * (self.options.num_classes > NUM_GUESSES)
         return {f"top{count}_accuracy": TopAccuracy(count) for count in counts}
-
-    def _finish(self, view: tf.Tensor, label: tf.Tensor) -> Example:
-        """Returns an example from a view, float32 [S, S, 3] in [0, 1]."""
-        if self.options.input == "gray":
-            view = tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)
-        return {"image": view}, {"label": label}
 
 
 class TopAccuracy(tf.keras.metrics.SparseTopKCategoricalAccuracy):

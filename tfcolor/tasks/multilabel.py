@@ -5,18 +5,18 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
-from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
+from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import presence_annotation
 from tfcolor.data.scene_views import random_scaled_crop
 from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.losses.presence import presence_cross_entropy
 from tfcolor.metrics.average_precision import MeanAveragePrecision
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.annotated import AnnotatedTask
+from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MultilabelOptions:
         return dataclasses.replace(self, num_classes=known, crop_size=canonical_size)
 
 
-class MultilabelTask:
+class MultilabelTask(AnnotatedTask):
     """Predicts for each class whether an image shows it.
 
     Objects marked as difficult count neither for nor against their class. The
@@ -93,37 +93,20 @@ class MultilabelTask:
     count_samples = staticmethod(count_examples)
     Options = MultilabelOptions
 
-    def __init__(
-        self,
-        options: MultilabelOptions,
-        readers: Mapping[str, ExampleReader],
-        *,
-        color_input: bool = False,
-    ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input or options.input == "color" else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self._readers = dict(readers)
-        names = readers[TRAIN_SPLIT].class_names if TRAIN_SPLIT in readers else ()
-        self._presence = {
-            split: presence_annotation(reader, names) for split, reader in readers.items()
-        }
-
-    def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
-        """Yields (inputs, targets) batches of random views.
+    def annotate(self, reader: ExampleReader, class_names: tuple[str, ...]) -> Annotation:
+        """Returns which classes each image shows, int32 [K].
 
         Args:
-          split: "train" or "heldout".
-          plan: which examples, in which batches.
+          reader: the images.
+          class_names: the classes by label.
 
         Returns:
-          A dataset of two dicts. Inputs: `image` float32 [B, S, S, 1 or 3] in
-          [0, 1] and `seed` int64 [B, 2]. Targets: `presence` int32 [B, K], 1 for
-          present, 0 for absent and -1 for difficult.
+          1 for present, 0 for absent and -1 for difficult.
+
+        Raises:
+          UserError: if it is not known, or the images have other classes.
         """
-        return build_dataset(
-            self._readers[split], self.make_example, plan, annotation=self._presence[split]
-        )
+        return presence_annotation(reader, class_names)
 
     def make_example(self, rgb: tf.Tensor, presence: tf.Tensor, seed: tf.Tensor) -> Example:
         """Returns the inputs and targets of one random view.
@@ -134,27 +117,15 @@ class MultilabelTask:
           seed: int64 [2], the example's own; fixes the view.
 
         Returns:
-          The two dicts of `make_dataset`, without the batch axis and `seed`.
+          Inputs: `image` float32 [S, S, 1 or 3] in [0, 1]. Targets: `presence`
+          int32 [K], 1 for present, 0 for absent and -1 for difficult.
         """
         options = self.options
         seed = tf.random.experimental.stateless_fold_in(seed, 1)
         view = random_scaled_crop(
             rgb, seed, options.crop_size, options.min_scale, options.max_scale
         )
-        return {"image": self.prepare(view)}, {"presence": presence}
-
-    def prepare(self, views: tf.Tensor) -> tf.Tensor:
-        """Returns what the network sees of views in color.
-
-        Args:
-          views: float32 [..., 3] in [0, 1].
-
-        Returns:
-          float32 [..., 1 or 3], their lightness or themselves.
-        """
-        if self.options.input == "color":
-            return views
-        return tf.repeat(rgb_to_lightness(views), self.input_channels, axis=-1)
+        return {"image": self.as_input(view)}, {"presence": presence}
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
         """Returns the linear classifier on the backbone's top.

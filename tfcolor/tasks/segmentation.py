@@ -5,12 +5,11 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
-from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
+from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import label_map_annotation
 from tfcolor.data.scene_views import random_scene_crop
@@ -18,7 +17,8 @@ from tfcolor.data.sources.label_maps import VOID_LABEL
 from tfcolor.data.transforms import random_locations
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.metrics.segmentation import MeanIntersectionOverUnion
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors
+from tfcolor.tasks.annotated import AnnotatedTask
+from tfcolor.tasks.base import TRAIN_SPLIT, Tensors
 
 OUTPUT = "class"
 
@@ -71,7 +71,7 @@ class SegmentationOptions:
         return dataclasses.replace(self, num_classes=known)
 
 
-class SegmentationTask:
+class SegmentationTask(AnnotatedTask):
     """Predicts the class of sampled pixels from hypercolumns.
 
     Args:
@@ -89,37 +89,20 @@ class SegmentationTask:
     score = "mean_iou"
     Options = SegmentationOptions
 
-    def __init__(
-        self,
-        options: SegmentationOptions,
-        readers: Mapping[str, ExampleReader],
-        *,
-        color_input: bool = False,
-    ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input or options.input == "color" else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self._readers = dict(readers)
-        names = readers[TRAIN_SPLIT].class_names if TRAIN_SPLIT in readers else ()
-        self._label_maps = {
-            split: label_map_annotation(reader, names) for split, reader in readers.items()
-        }
-
-    def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
-        """Yields (inputs, targets) batches of random crops.
+    def annotate(self, reader: ExampleReader, class_names: tuple[str, ...]) -> Annotation:
+        """Returns the label map of each image, uint8 [H, W].
 
         Args:
-          split: "train" or "heldout".
-          plan: which examples, in which batches.
+          reader: the images.
+          class_names: the classes by label.
 
         Returns:
-          A dataset of two dicts. Inputs: `image` float32 [B, S, S, 1 or 3] in
-          [0, 1], `locations` float32 [B, L, 2] and `seed` int64 [B, 2].
-          Targets: `label` int32 [B, L] in [0, K), or 255 for void.
+          The label maps, in the labels of `class_names`; 255 is void.
+
+        Raises:
+          UserError: if the images have no label maps, or other classes.
         """
-        return build_dataset(
-            self._readers[split], self.make_example, plan, annotation=self._label_maps[split]
-        )
+        return label_map_annotation(reader, class_names)
 
     def make_example(self, rgb: tf.Tensor, label_map: tf.Tensor, seed: tf.Tensor) -> Example:
         """Returns the inputs and targets of one random crop.
@@ -130,7 +113,8 @@ class SegmentationTask:
           seed: int64 [2], the example's own; fixes crop and locations.
 
         Returns:
-          The two dicts of `make_dataset`, without the batch axis and `seed`.
+          Inputs: `image` float32 [S, S, 1 or 3] in [0, 1] and `locations` float32
+          [L, 2]. Targets: `label` int32 [L] in [0, K), or 255 for void.
         """
         options, fold = self.options, tf.random.experimental.stateless_fold_in
         crop, labels = random_scene_crop(rgb, label_map, fold(seed, 1), options.crop_size)
@@ -138,9 +122,7 @@ class SegmentationTask:
             fold(seed, 2), options.num_locations, options.crop_size, options.edge
         )
         label = tf.gather_nd(labels, tf.cast(locations, tf.int32))
-        if options.input == "gray":
-            crop = tf.repeat(rgb_to_lightness(crop), self.input_channels, axis=-1)
-        inputs = {"image": crop, "locations": locations}
+        inputs = {"image": self.as_input(crop), "locations": locations}
         return inputs, {"label": tf.cast(label, tf.int32)}
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
