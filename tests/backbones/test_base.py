@@ -58,7 +58,7 @@ def test_input_tap_is_the_mean_subtracted_image(name):
     backbone, images = _build(name, 3), _images(channels=3)
     first = next(iter(backbone.taps(*SIZE)))
     np.testing.assert_allclose(
-        backbone(images)[first], images.numpy() - 114.451 / 255, rtol=1e-5, atol=1e-6
+        backbone(images)[first], images.numpy() - backbone.input_mean, rtol=1e-5, atol=1e-6
     )
 
 
@@ -207,8 +207,9 @@ def test_dropout_follows_the_example(name):
     whole = backbone(images, seeds=SEEDS, training=True)["top"]
     half = backbone(images[1:], seeds=SEEDS[1:], training=True)["top"]
     np.testing.assert_allclose(half, whole[1:], rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="got no seeds"):
-        backbone(images, training=True)
+    if backbone.dropouts:
+        with pytest.raises(ValueError, match="got no seeds"):
+            backbone(images, training=True)
 
 
 @every_backbone

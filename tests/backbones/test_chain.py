@@ -70,6 +70,19 @@ def test_dropout_follows_the_layers_that_declare_it():
     np.testing.assert_array_equal(dropped["top"], dropped["fc3"])
 
 
+def test_a_pool_may_leave_out_the_first_cells_in_the_canonical_mode():
+    pool = Pool(2, 2, canonical_padding="VALID", canonical_start=1)
+    chain = _chain((Conv("conv1", 4, kernel=2, canonical_padding="VALID"), pool))
+    features = chain(tf.random.uniform([3, 9, 9, 3]), convolutional=False)
+    maps = features["conv1"].numpy()
+    assert maps.shape == (3, 8, 8, 4)
+    # The pools cover rows 1 to 6 of 8.
+    expected = maps[:, 1:7, 1:7].reshape(3, 3, 2, 3, 2, 4).max(axis=(2, 4))
+    np.testing.assert_array_equal(features["top"], expected.reshape(3, 36))
+    assert chain.top_features == 36
+    assert chain(tf.random.uniform([3, 11, 14, 3]))["top"].shape == [3, 11, 14, 4]
+
+
 def test_lrn_comes_before_the_pool_and_leaves_the_tap():
     stages = (STAGES[0], dataclasses.replace(STAGES[1], use_lrn=True), Conv("conv2", 4, kernel=1))
     chain = _chain(stages, use_batch_norm=False)

@@ -46,8 +46,9 @@ def test_nothing_changes_without_a_run():
 
 
 def test_finding_and_following_at_once_is_refused(follow):
-    with pytest.raises(UsageError, match="expected --schedule=steps"):
-        follow({"found_schedule": FOUND}, "--schedule=plateau")
+    for schedule in ("plateau", "cosine"):
+        with pytest.raises(UsageError, match=f"{schedule}: expected --schedule=steps"):
+            follow({"found_schedule": FOUND}, f"--schedule={schedule}")
 
 
 def test_a_run_that_found_none_is_refused(follow, tmp_path):

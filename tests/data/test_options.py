@@ -96,6 +96,15 @@ def test_samples_are_drawn_from_the_images_to_learn_from(classes):
         assert set(_names(readers["train"])) < set(_names(plain["train"]))
 
 
+def test_samples_may_be_drawn_by_position(classes):
+    options = DataOptions(images=str(classes), images_per_class=3, sample_order="position")
+    train = open_readers(options)["train"]
+    labels = _labels(train)
+    assert sorted(labels) == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 != labels
+    by_name = open_readers(dataclasses.replace(options, sample_order="name"))["train"]
+    assert set(_names(by_name)) != set(_names(train))
+
+
 def test_two_samples_at_once_are_refused():
     message = "--num_images=5, --images_per_class=2: expected one of them"
     with pytest.raises(UsageError, match=message):

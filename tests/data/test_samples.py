@@ -1,8 +1,15 @@
+import numpy as np
 import pytest
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
-from tfcolor.data.samples import hashed_order, sample_classes, sample_images
+from tfcolor.data.samples import (
+    draw_per_class,
+    hashed_order,
+    sample_classes,
+    sample_classes_by_position,
+    sample_images,
+)
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.voc import PresenceSource
 
@@ -73,6 +80,33 @@ def test_a_class_with_too_few_images_is_named(counts, names, message):
         sample_classes(_source(counts, names), 3, seed=0)
 
 
+def test_golden_sample_by_position():
+    """Check G19 of the specification of chapter 1."""
+    drawn = draw_per_class(np.arange(50) % 10, 2, seed=1)
+    expected = "22 1 29 36 25 9 32 33 7 3 27 4 15 21 6 48 34 38 20 10"
+    assert drawn.tolist() == list(map(int, expected.split()))
+    source = FileSource([f"{i}.png" for i in range(50)], [i % 10 for i in range(50)], "0123456789")
+    names = _names(sample_classes_by_position(source, 2, seed=1))
+    assert names == [f"{position}.png" for position in drawn]
+
+
+def test_larger_samples_by_position_hold_the_smaller_ones():
+    labels = np.array([0, 1, 2, -1] * 9)
+    small, large = (set(draw_per_class(labels, count, seed=3).tolist()) for count in (2, 7))
+    assert (len(small), len(large)) == (6, 21)
+    assert small < large
+    assert not any(labels[list(large)] == -1)
+
+
+def test_classes_with_too_few_positions_are_named():
+    with pytest.raises(UserError, match="3 images per class were asked for; the class y has 2"):
+        sample_classes_by_position(_source([4, 2, 9]), 3, seed=0)
+    with pytest.raises(UserError, match="1 images per class were asked for; the class z has 0"):
+        draw_per_class(np.array([0, 1]), 1, 0, "xyz")
+    with pytest.raises(UserError, match="a does not have just one class"):
+        sample_classes_by_position(FileSource("ab"), 1, seed=0)
+
+
 def test_too_few_images_are_an_error():
     with pytest.raises(UserError, match="7 images were asked for; there are 6"):
         sample_images(_source([3, 3]), 7, seed=0)
@@ -97,3 +131,5 @@ def test_images_that_cannot_be_read_are_not_chosen():
     names = [f"{'torn' if number % 3 else 'whole'}{number}" for number in range(12)]
     sample = sample_classes(_TornSource(names, [0] * 12, "x"), 4, seed=0)
     assert _names(sample) == ["whole0", "whole3", "whole6", "whole9"]
+    by_position = sample_classes_by_position(_TornSource(names, [0] * 12, "x"), 4, seed=0)
+    assert sorted(_names(by_position)) == _names(sample)

@@ -3,10 +3,12 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
+from tfcolor.data.rotation import rotate_images
 from tfcolor.data.transforms import (
     ViewOptions,
     center_view,
     random_locations,
+    random_turn,
     random_view,
     rescaled_size,
 )
@@ -87,6 +89,21 @@ def test_mirror_can_be_switched_off_and_changes_nothing_else():
         np.testing.assert_array_equal(view[:, ::-1] if is_mirrored else view, unmirrored)
         num_mirrored += is_mirrored
     assert 30 < num_mirrored < 70  # 50 +- 4 standard deviations
+
+
+def test_turned_views_are_those_of_some_angle_in_range():
+    view = tf.constant(_noise(9, 9).astype(np.float32) / 255)
+    angles = np.arange(-360.0, 360.0) / 12
+    candidates = rotate_images(tf.repeat(view[tf.newaxis], 720, 0), angles, fill="nearest").numpy()
+    best = []
+    for number in range(12):
+        turned = random_turn(view, _seed(number), 30.0).numpy()
+        np.testing.assert_array_equal(turned, random_turn(view, _seed(number), 30.0))
+        errors = np.abs(candidates - turned).max((1, 2, 3))
+        assert errors.min() < 0.02  # a twelfth of a degree, four pixels from the center
+        best.append(angles[errors.argmin()])
+    assert min(best) < -8
+    assert max(best) > 8
 
 
 def test_longer_side_is_rounded_and_shorter_side_is_exact():

@@ -50,6 +50,7 @@ def test_figures_agree_with_scikit_learn(networks, reader, count, tmp_path):
     labels = np.arange(30) % 7
     score = sklearn.metrics.top_k_accuracy_score
     assert figures["top1_accuracy"] == pytest.approx(score(labels, probs, k=1))
+    assert figures["top1_error_rate"] == pytest.approx(1 - score(labels, probs, k=1))
     assert figures["top5_accuracy"] == pytest.approx(score(labels, probs, k=5))
     assert figures["loss"] == pytest.approx(sklearn.metrics.log_loss(labels, probs), rel=1e-4)
     low, high = figures["top1_accuracy_interval"]

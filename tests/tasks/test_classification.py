@@ -9,6 +9,7 @@ from tfcolor.backbones import BACKBONES
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
+from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.image_folder import FileSource, open_images
 from tfcolor.data.transforms import center_view
 from tfcolor.models.network import Network
@@ -53,6 +54,32 @@ def test_training_views_vary_and_held_out_ones_do_not(reader):
     }
     assert sums["heldout"][0] == sums["heldout"][1]
     assert not sums["train"][0] & sums["train"][1]
+
+
+def _digits(pixels):
+    """Images of one size, as a task's readers."""
+    source = ArraySource(pixels, [str(index) for index in range(len(pixels))], [0, 1, 2], "xyz")
+    return {split: ExampleReader(source) for split in ("train", "heldout")}
+
+
+def test_digits_are_neither_scaled_nor_mirrored_nor_turned_unless_asked():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 1)).astype(np.uint8)
+    known = {image.tobytes() for image in pixels}
+
+    def views(split, **options):
+        task = _task(_digits(pixels), max_side=24, **options)
+        images = _batch(task, split, batch_size=12)[0]["image"].numpy()
+        return images, [np.rint(255 * image).astype(np.uint8) for image in images]
+
+    assert {one.tobytes() for one in views("train", use_mirror=False)[1]} == known
+    mirrored = [one.tobytes() not in known for one in views("train")[1]]
+    assert 0 < sum(mirrored) < 12
+    turned, rounded = views("train", use_mirror=False, max_rotation=180.0)
+    assert not {one.tobytes() for one in rounded} & known
+    assert turned.min() >= 0
+    assert turned.max() <= 1
+    heldout = views("heldout", max_rotation=180.0)[1]
+    assert {one.tobytes() for one in heldout} == known
 
 
 def test_gray_input_is_the_mean_of_the_colors(reader):

@@ -121,6 +121,13 @@ def _killer(when):
     return evaluate
 
 
+def test_a_cosine_ends_with_the_run(build_trainer, tmp_path):
+    optimization = dataclasses.replace(OPTIMIZATION, schedule="cosine")
+    build_trainer(tmp_path, optimization=optimization, num_steps=4).train()
+    rates = [line["learning_rate"] for line in _logged(tmp_path)]
+    np.testing.assert_allclose(rates, [0.05 * (1 + np.cos(np.pi * at)) / 2 for at in (0.25, 0.75)])
+
+
 def test_a_run_learns_and_leaves_its_records(whole):
     folder, result = whole
     lines = _logged(folder)

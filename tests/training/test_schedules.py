@@ -38,6 +38,14 @@ def test_each_schedule_ignores_what_drives_the_other():
     assert scheduled_rate(OPTIONS, 0, plateau_drops=5) == pytest.approx(0.8)
 
 
+def test_cosine_falls_from_the_first_rate_to_nothing():
+    cosine = dataclasses.replace(OPTIONS, schedule="cosine")
+    rates = [scheduled_rate(cosine, step, num_steps=6) for step in range(8)]
+    expected = [0.8 * (1 + np.cos(np.pi * step / 6)) / 2 for step in range(7)]
+    np.testing.assert_allclose(rates, [*expected, 0], atol=1e-12)
+    assert rates[3] == pytest.approx(0.4)
+
+
 def test_plateau_drops_after_the_patience_and_then_ends():
     plateau = Plateau(patience=2, max_drops=1)
     losses = [3.0, 2.0, 2.0, 2.5, 1.0, 1.5, 1.2, 1.1]

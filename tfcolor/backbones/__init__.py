@@ -3,6 +3,7 @@
 from tfcolor.backbones.alexnet import AlexNet
 from tfcolor.backbones.base import Backbone
 from tfcolor.backbones.cifar import CifarDeep, CifarShallow
+from tfcolor.backbones.digits import DigitsCnn
 from tfcolor.backbones.resnet import ResNet50, ResNet101, ResNet152
 from tfcolor.backbones.vgg import Vgg16
 
@@ -10,6 +11,7 @@ BACKBONES: dict[str, type[Backbone]] = {
     "alexnet": AlexNet,
     "cifar_deep": CifarDeep,
     "cifar_shallow": CifarShallow,
+    "digits_cnn": DigitsCnn,
     "resnet50": ResNet50,
     "resnet101": ResNet101,
     "resnet152": ResNet152,

@@ -72,12 +72,15 @@ class Pool:
       stride: cells between two positions.
       canonical_padding: padding of the canonical mode; SAME otherwise.
       use_lrn: whether local response normalization comes before it.
+      canonical_start: rows above, and columns on the left, that it leaves out in
+        the canonical mode.
     """
 
     kernel: int
     stride: int
     canonical_padding: Padding = "SAME"
     use_lrn: bool = False
+    canonical_start: int = 0
 
 
 class ChainBackbone(Backbone):
@@ -199,7 +202,8 @@ class ChainBackbone(Backbone):
         for stage in self.stages:
             padding = "SAME" if convolutional else stage.canonical_padding
             if isinstance(stage, Pool):
-                current = _pool(current, stage, padding)
+                start = 0 if convolutional else stage.canonical_start
+                current = _pool(current[:, start:, start:], stage, padding)
             elif convolutional or not self._ends_before(stage, current):
                 current = self._convolve(current, stage, padding, seeds, training)
                 current = activations[stage.name] = visitor(stage.name, current)
@@ -217,6 +221,7 @@ class ChainBackbone(Backbone):
         """Cells along a side of what all stages of the canonical mode give."""
         side = self.canonical_size
         for stage in self.stages:
+            side -= stage.canonical_start if isinstance(stage, Pool) else 0
             side = Window(stage.kernel, stage.stride, stage.canonical_padding).output_size(side)
         return side
 

@@ -30,10 +30,10 @@ def follow_schedule(experiment: Experiment, flag_values: flags.FlagValues) -> Ex
     optimization, source = experiment.optimization, experiment.optimization.schedule_from
     if not source:
         return experiment
-    if optimization.schedule == "plateau":
+    if optimization.schedule != "steps":
         raise UsageError(
-            f"--schedule_from={source} with --schedule=plateau: expected --schedule=steps, since"
-            " the steps are taken from that run"
+            f"--schedule_from={source} with --schedule={optimization.schedule}: expected"
+            " --schedule=steps, since the steps are taken from that run"
         )
     found = read_found_schedule(source)
     optimization = found.replay(optimization)

@@ -7,7 +7,12 @@ from tfcolor.core.options import option
 from tfcolor.data.label_buckets import choose_buckets
 from tfcolor.data.label_changes import add_label_noise, merge_classes
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.samples import hashed_order, sample_classes, sample_images
+from tfcolor.data.samples import (
+    hashed_order,
+    sample_classes,
+    sample_classes_by_position,
+    sample_images,
+)
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.opening import open_source
 
@@ -20,8 +25,10 @@ class DataOptions:
         "",
         "images to learn from: a folder (searched recursively), a glob, a .txt list of paths, "
         "TFRecord shards, tfds:NAME[:SPLIT], voc:FOLDER[:SPLIT], voc_segmentation:FOLDER[:SPLIT], "
-        "camvid:FOLDER[:SPLIT], cifar100:FOLDER[:SPLIT], cifar100_coarse:FOLDER[:SPLIT] or "
-        "builtin:photos[:train|:heldout]; several are joined with commas",
+        "camvid:FOLDER[:SPLIT], cifar100:FOLDER[:SPLIT], cifar100_coarse:FOLDER[:SPLIT], "
+        "mnist:FOLDER[:train|:test], mnist_{basic,bg_rand,bg_img,rot,bg_img_rot}:FOLDER[:SPLIT], "
+        "builtin:photos[:train|:heldout], builtin:digits[:train|:test] or builtin:digits_rot; "
+        "several are joined with commas",
     )
     heldout_images: str = option(
         "", "images to measure on, in the same forms; empty sets some of --images aside"
@@ -37,6 +44,12 @@ class DataOptions:
     )
     images_per_class: int = option(
         0, "learn from a random sample with so many images of each class; 0 for all", minimum=0
+    )
+    sample_order: str = option(
+        "name",
+        "what --images_per_class chooses by: a hash of each image's name, which new files do not "
+        "change, or position, as chapter 1 does",
+        choices=("name", "position"),
     )
     label_buckets: str = option(
         "",
@@ -120,5 +133,7 @@ def _sample(source: Source, options: DataOptions) -> Source:
     if options.num_images:
         return sample_images(source, options.num_images, options.data_seed)
     if options.images_per_class:
-        return sample_classes(source, options.images_per_class, options.data_seed)
+        by_position = options.sample_order == "position"
+        sample = sample_classes_by_position if by_position else sample_classes
+        return sample(source, options.images_per_class, options.data_seed)
     return source

@@ -1,8 +1,10 @@
-"""Which images a small sample holds, by a hash of their names."""
+"""Which images a small sample holds, by a hash of their names or by position."""
 
 import hashlib
 import os
 from collections.abc import Sequence
+
+import numpy as np
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
@@ -82,6 +84,64 @@ def sample_classes(source: Source, images_per_class: int, seed: int) -> Source:
             break
     _check_counts(members, source.class_names, images_per_class)
     return source.select(sorted(position for chosen in members.values() for position in chosen))
+
+
+def sample_classes_by_position(source: Source, images_per_class: int, seed: int) -> Source:
+    """Returns the sample of `draw_per_class`, in its order.
+
+    Args:
+      source: images of one class each; those that cannot be read are not drawn.
+      images_per_class: how many of each class to keep.
+      seed: gives the sample.
+
+    Returns:
+      The chosen images, shuffled.
+
+    Raises:
+      UserError: if a class has fewer images, or an image no class.
+    """
+    found = [_label_of(source, position) for position in range(source.num_examples)]
+    labels = np.array([-1 if label is None else label for label in found])
+    return source.select(
+        draw_per_class(labels, images_per_class, seed, source.class_names).tolist()
+    )
+
+
+def draw_per_class(
+    labels: np.ndarray, images_per_class: int, seed: int, class_names: Sequence[str] = ()
+) -> np.ndarray:
+    """Returns equally many positions of each class, as chapter 1's experiments drew them.
+
+    The positions of each class are shuffled in turn, the first ones kept, and
+    all these shuffled once more. What is kept of a class is part of what a
+    larger sample keeps.
+
+    Args:
+      labels: int [N], the class of each image; negative for none.
+      images_per_class: how many of each class to keep.
+      seed: of all shuffles.
+      class_names: the name of each class; classes with a name need images.
+
+    Returns:
+      int64 [M], positions in [0, N).
+
+    Raises:
+      UserError: if a class has fewer images.
+
+    Example:
+      >>> draw_per_class(np.array([0, 1, 0, 1, 1]), 1, seed=0)
+      array([2, 4])
+    """
+    generator = np.random.RandomState(seed)
+    members: dict[int, list[int]] = {}
+    for label in range(max(int(labels.max()) + 1, len(class_names))):
+        positions = np.flatnonzero(labels == label)
+        generator.shuffle(positions)
+        members[label] = positions[:images_per_class].tolist()
+    _check_counts(members, class_names, images_per_class)
+    drawn = np.array([position for chosen in members.values() for position in chosen], np.int64)
+    generator.shuffle(drawn)
+    return drawn
 
 
 def _label_of(source: Source, position: int) -> int | None:

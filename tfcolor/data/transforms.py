@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
+from tfcolor.data.rotation import rotate_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,21 @@ def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.T
         is_mirrored = tf.equal(_uniform_integer(seeds[3], 0, 1), 1)
         view = tf.where(is_mirrored, view[:, ::-1], view)
     return view
+
+
+def random_turn(view: tf.Tensor, seed: tf.Tensor, max_degrees: float) -> tf.Tensor:
+    """Returns a view that is turned about its center by a uniform angle.
+
+    Args:
+      view: float32 [H, W, C].
+      seed: int64 [2]; the same seed gives the same angle.
+      max_degrees: the largest angle to either side.
+
+    Returns:
+      float32 [H, W, C]; what lies beyond the border is the nearest pixel.
+    """
+    angle = tf.random.stateless_uniform([], seed, -max_degrees, max_degrees)
+    return rotate_images(view[tf.newaxis], angle)[0]
 
 
 def center_view(image: tf.Tensor, side: int, crop_size: int) -> tf.Tensor:

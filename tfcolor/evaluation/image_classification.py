@@ -61,8 +61,9 @@ class ImageClassificationProtocol:
 
         Returns:
           `num_images`, `num_unreadable`, `top1_accuracy` with its 95 % interval
-          `top1_accuracy_interval`, `top5_accuracy` where there are more than
-          five classes, and `loss`, the mean cross-entropy in nats.
+          `top1_accuracy_interval`, `top1_error_rate`, which is 1 less it,
+          `top5_accuracy` where there are more than five classes, and `loss`, the
+          mean cross-entropy in nats.
 
         Raises:
           UserError: if an image has no class or an unknown one, or nothing can
@@ -106,6 +107,7 @@ def _figures(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "top1_accuracy": float(np.mean(rank <= 1)),
         "top1_accuracy_interval": list(bootstrap_interval(rank <= 1)),
+        "top1_error_rate": float(np.mean(rank > 1)),
     }
     if probs.shape[1] > NUM_GUESSES:
         figures["top5_accuracy"] = float(np.mean(rank <= NUM_GUESSES))

@@ -11,7 +11,7 @@ from tfcolor.core.taps import Tap
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, center_view, random_view
+from tfcolor.data.transforms import ViewOptions, center_view, random_turn, random_view
 from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
@@ -29,6 +29,10 @@ class ClassificationOptions:
     crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
     min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
     max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
+    use_mirror: bool = option(True, "mirror half of the training views left to right")
+    max_rotation: float = option(
+        0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
+    )
     dropout_rate: float = option(
         0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99
     )
@@ -115,9 +119,14 @@ class ClassificationTask(AnnotatedTask):
           int32 [].
         """
         options = self.options
-        view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
-        seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        view = random_view(rgb, seed, view_options)
+        view_options = ViewOptions(
+            options.crop_size, options.min_side, options.max_side, options.use_mirror
+        )
+        view_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        view = random_view(rgb, view_seed, view_options)
+        if options.max_rotation:
+            turn_seed = tf.random.experimental.stateless_fold_in(seed, 2)
+            view = random_turn(view, turn_seed, options.max_rotation)
         return {"image": self.as_input(view)}, {"label": label}
 
     def make_heldout_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:

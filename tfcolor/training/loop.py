@@ -174,7 +174,8 @@ class Trainer:
     def _advance(self, batch: Any) -> tuple[str, bool]:
         """Makes one step; returns a note if it was logged, and whether to stop."""
         step = self.step
-        rate = scheduled_rate(self._run.optimization, step, self._stopping.drops)
+        num_steps = self._run.training.num_steps
+        rate = scheduled_rate(self._run.optimization, step, self._stopping.drops, num_steps)
         self._update.set_rate(rate)
         started = time.monotonic()
         asked = self._request.signal_number is not None

@@ -46,8 +46,9 @@ class OptimizationOptions:
     warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
     schedule: str = option(
         "steps",
-        "when the rate falls: after given steps, or when the held-out figure stops improving",
-        choices=("steps", "plateau"),
+        "when the rate falls: after given steps, when the held-out figure stops improving, or all"
+        " the time, along a cosine to 0",
+        choices=("steps", "plateau", "cosine"),
     )
     rate_drops: tuple[int, ...] = option(
         (1_000_000, 1_500_000, 1_750_000), "steps after which the rate falls (schedule=steps)"

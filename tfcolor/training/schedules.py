@@ -1,20 +1,26 @@
 """Learning rates as functions of the step and of held-out progress."""
 
+import math
+
 import tensorflow as tf
 
 from tfcolor.training.options import OptimizationOptions
 
 
-def scheduled_rate(options: OptimizationOptions, step: int, plateau_drops: int = 0) -> float:
+def scheduled_rate(
+    options: OptimizationOptions, step: int, plateau_drops: int = 0, num_steps: int = 1
+) -> float:
     """Returns the learning rate of one step.
 
     With `schedule="steps"` the rate changes after the step that equals a drop:
-    step <= drop keeps the old rate.
+    step <= drop keeps the old rate. With `schedule="cosine"` it falls along half
+    a cosine, to 0 after the last step.
 
     Args:
       options: first rate, warm-up, drops and their factor.
       step: number of updates made before this one.
       plateau_drops: drops that the held-out loss has caused so far.
+      num_steps: updates of the whole run, at least 1.
 
     Returns:
       The rate for weights.
@@ -24,11 +30,13 @@ def scheduled_rate(options: OptimizationOptions, step: int, plateau_drops: int =
       >>> scheduled_rate(options, 10), scheduled_rate(options, 11)
       (1.0, 0.1)
     """
-    if options.schedule == "steps":
-        drops = sum(step > boundary for boundary in options.rate_drops)
+    if options.schedule == "cosine":
+        factor = (1 + math.cos(math.pi * min(step / num_steps, 1))) / 2
+    elif options.schedule == "steps":
+        factor = options.drop_factor ** sum(step > boundary for boundary in options.rate_drops)
     else:
-        drops = plateau_drops
-    rate = options.learning_rate * options.drop_factor**drops
+        factor = options.drop_factor**plateau_drops
+    rate = options.learning_rate * factor
     if step < options.warmup_steps:
         rate *= 0.1 + 0.9 * step / options.warmup_steps
     return rate

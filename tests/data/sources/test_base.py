@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tfcolor.data.label_changes import RelabelledSource
+from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.base import Source
-from tfcolor.data.sources.cifar import ArraySource
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.joined import JoinedSource
 from tfcolor.data.sources.tfrecord import Shard, TfrecordSource, write_tfrecord

@@ -3,7 +3,7 @@ import pytest
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.images import read_rgb
 from tfcolor.data.sources import builtin_photos
-from tfcolor.data.sources.builtin_photos import open_photos
+from tfcolor.data.sources.builtin_photos import open_backgrounds, open_photos
 
 
 def _names(source):
@@ -23,6 +23,12 @@ def test_photographs_are_readable_and_in_color():
         image = read_rgb(source.read_bytes(index), source.name_of(index)).astype(int)
         assert min(image.shape[:2]) >= 256
         assert (image.max(-1) - image.min(-1)).mean() > 5
+
+
+def test_backgrounds_are_twenty_different_files():
+    source = open_backgrounds()
+    assert len(_names(source)) == source.num_examples == 20
+    assert source.class_names == ()
 
 
 def test_unknown_selections_list_the_known():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfcolor.data.sources.cifar import ArraySource
+from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.joined import JoinedSource, join_sources
 from tfcolor.data.sources.label_maps import LabelMapSource

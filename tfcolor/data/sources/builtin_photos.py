@@ -1,6 +1,7 @@
 """Real photographs that come inside scikit-image's and scikit-learn's wheels."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfcolor.core.errors import UserError
@@ -34,6 +35,30 @@ CLASS_NAMES = ("made", "grown")
 GROWN = ("chelsea.png", "flower.jpg", "hubble_deep_field.jpg", "ihc.png", "retina.jpg")
 """The photographs of the second class; all others belong to the first."""
 
+BACKGROUND_PHOTOS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "cell.png",
+    "chelsea.png",
+    "china.jpg",
+    "clock_motion.png",
+    "coffee.png",
+    "coins.png",
+    "flower.jpg",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+    "text.png",
+)
+"""Twenty photographs and scans, gray ones too, to cut backgrounds from."""
+
 _FOLDERS = (("skimage", "data"), ("sklearn", "datasets/images"))
 
 
@@ -55,9 +80,25 @@ def open_photos(selection: str) -> FileSource:
     collection, _, split = selection.partition(":")
     lookup({"photos": SPLITS}, collection, "builtin collection")
     names = lookup(SPLITS, split or "all", "split of builtin:photos")
+    return FileSource(_find_photos(names), [int(name in GROWN) for name in names], CLASS_NAMES)
+
+
+def open_backgrounds() -> FileSource:
+    """Opens the photographs that the backgrounds of other images are cut from.
+
+    Returns:
+      The files of `BACKGROUND_PHOTOS`, without classes.
+
+    Raises:
+      UserError: if a photograph is not installed.
+    """
+    return FileSource(_find_photos(BACKGROUND_PHOTOS))
+
+
+def _find_photos(names: Sequence[str]) -> list[Path]:
+    """Returns the paths of photographs."""
     folders = [_package_folder(package) / folder for package, folder in _FOLDERS]
-    files = [_find_photo(name, folders) for name in names]
-    return FileSource(files, [int(name in GROWN) for name in names], CLASS_NAMES)
+    return [_find_photo(name, folders) for name in names]
 
 
 def _package_folder(package: str) -> Path:

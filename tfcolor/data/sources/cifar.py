@@ -1,15 +1,14 @@
 """CIFAR-100 in its official Python layout: the pickles "train", "test" and "meta"."""
 
-import copy
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 
 from tfcolor.core.errors import UserError
+from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.places import split_place
 
 _SIDE = 32
@@ -20,57 +19,6 @@ _ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype")} | {
     for module, name in (("multiarray", "_reconstruct"), ("numeric", "_frombuffer"))
 }
 """What a pickled array of numbers consists of. None of these runs other code."""
-
-
-class ArraySource:
-    """Small images that are kept in memory.
-
-    Args:
-      images: uint8 [N, H, W, 3].
-      names: what messages call each image.
-      labels: the class of each.
-      class_names: the name of each class.
-    """
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        names: Sequence[str],
-        labels: Sequence[int],
-        class_names: Iterable[str],
-    ) -> None:
-        self._images, self._names, self._labels = images, names, labels
-        self._class_names = tuple(class_names)
-        self._positions: Sequence[int] = range(len(images))
-
-    @property
-    def num_examples(self) -> int:
-        """Returns the number of images."""
-        return len(self._positions)
-
-    def name_of(self, index: int) -> str:
-        """Returns what messages call an image."""
-        return self._names[self._positions[index]]
-
-    def read_bytes(self, index: int) -> bytes:
-        """Returns one image as PNG."""
-        bgr = self._images[self._positions[index]][:, :, ::-1]
-        return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Returns the name of each class by label."""
-        return self._class_names
-
-    def label_of(self, index: int) -> int | None:
-        """Returns the class of one image."""
-        return int(self._labels[self._positions[index]])
-
-    def select(self, positions: Sequence[int]) -> "ArraySource":
-        """Returns some of the images, in the given order; shares their pixels."""
-        chosen = copy.copy(self)
-        chosen._positions = [self._positions[position] for position in positions]
-        return chosen
 
 
 def open_cifar100(place: str) -> ArraySource:

@@ -20,7 +20,9 @@ def open_source(place: str) -> Source:
     Args:
       place: a folder (recursive), an image, a glob, a text file of paths,
         `*.tfrecord*` shards, `builtin:photos[:train|heldout]`,
-        `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`,
+        `builtin:digits[:train|test]` or `builtin:digits_rot...`,
+        `mnist:FOLDER[:train|test]`, `mnist_VARIATION:FOLDER[:SPLIT][:SETTINGS]`
+        (see `open_variation`), `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`,
         `cifar100:FOLDER[:train|test]` or `cifar100_coarse:...`,
         `voc:FOLDER[:SPLIT]` or `voc_segmentation:FOLDER[:SPLIT]`. `files:` and
         `tfrecord:` say what a path holds. Several of these with commas between
@@ -34,15 +36,33 @@ def open_source(place: str) -> Source:
         nothing between two commas.
       UserError: if there is nothing there, or it cannot be used.
     """
-    if "," in place and not _is_there(place):
-        parts = [part.strip() for part in place.split(",")]
-        if not all(parts):
-            raise UsageError(f"{place!r} has nothing between two commas, or before or after one")
+    parts = split_places(place)
+    if len(parts) > 1:
         return join_sources([open_source(part) for part in parts])
     scheme = _SCHEME.fullmatch(place)
     if scheme and not os.path.exists(place):
         return lookup(SOURCES, scheme[1], "image source")(scheme[2])
     return SOURCES["tfrecord" if _holds_records(place) else "files"](place)
+
+
+def split_places(place: str) -> list[str]:
+    """Returns the places between commas, unless the whole names a file or folder.
+
+    Args:
+      place: as `open_source` takes it.
+
+    Returns:
+      At least one place.
+
+    Raises:
+      UsageError: if there is nothing between two commas.
+    """
+    if "," not in place or _is_there(place):
+        return [place]
+    parts = [part.strip() for part in place.split(",")]
+    if not all(parts):
+        raise UsageError(f"{place!r} has nothing between two commas, or before or after one")
+    return parts
 
 
 def _is_there(place: str) -> bool:
