@@ -10,6 +10,7 @@ from tfcolor.core.lookup import lookup
 
 COMMANDS = {
     "train": ("tfcolor.train", "learn one task or several jointly, or resume a run"),
+    "fit_parts": ("tfcolor.fit_parts", "fit a network of parts by EM, without gradients"),
     "evaluate": ("tfcolor.evaluate", "measure a trained network by a protocol"),
     "colorize": ("tfcolor.colorize", "color photographs, one or many"),
     "export": ("tfcolor.export", "turn a run into a SavedModel for TF-Serving"),

@@ -14,8 +14,9 @@ from tfcolor.config.assembly import (
     load_colorizer,
     load_network,
 )
-from tfcolor.config.experiment import Experiment, load_experiment
+from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
+from tfcolor.config.parts_runs import is_parts_run, load_fitted_network
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions, open_readers
@@ -25,6 +26,8 @@ from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import COLORIZER, TrainedNetwork
 from tfcolor.inference.loading import GrayToColor, is_saved_model
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.models.network import Network
+from tfcolor.parts.scorer import ScorerHead
 from tfcolor_client.address import is_address
 
 BASELINES = {"none": "", "gray": "colorization", "random": "few_label"}
@@ -99,6 +102,8 @@ def load_trained_network(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
       UserError: if this is no run, or one of a task that the protocol does not
         measure.
     """
+    if is_parts_run(run):
+        return _load_parts(run, chosen)
     experiment = load_experiment(run)
     wanted, task = PROTOCOLS[chosen.protocol].task, experiment.run.task[0]
     if wanted and task != wanted:
@@ -112,13 +117,30 @@ def load_trained_network(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
         origin = {"run": run, "task": task, "backbone": experiment.run.backbone, "step": 0}
     else:
         network, origin = load_network(run, chosen.checkpoint)
-    names = _training_classes(experiment) if wanted else ()
+    names = _training_classes(experiment.data) if wanted else ()
     return TrainedNetwork(network, experiment.task, origin, names)
 
 
-def _training_classes(experiment: Experiment) -> tuple[str, ...]:
+def _load_parts(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
+    """Returns the network of a run of `fit_parts` for a protocol."""
+    wanted, fitted = PROTOCOLS[chosen.protocol].task, load_fitted_network(run)
+    is_classifier = wanted == "classification" and fitted.scorer is not None
+    if wanted and not is_classifier:
+        raise UserError(
+            f"{run} is a run of fit_parts: few_label measures it, and image_classification if it "
+            "has a classifier"
+        )
+    if chosen.baseline == "random":
+        raise UsageError(f"--baseline=random: {run} is a run of fit_parts, fitted without weights")
+    network = Network(fitted.network, ScorerHead(fitted.scorer), convolutional=False)
+    origin = {"run": run, "task": "fit_parts", "backbone": "parts", "step": 0}
+    names = _training_classes(fitted.experiment.data) if wanted else ()
+    return TrainedNetwork(network, fitted.view, origin, names)
+
+
+def _training_classes(data: DataOptions) -> tuple[str, ...]:
     """Returns the classes of the training images, none if these are out of reach."""
-    data = dataclasses.replace(experiment.data, heldout_images="", heldout_fraction=0.0)
+    data = dataclasses.replace(data, heldout_images="", heldout_fraction=0.0)
     try:
         return open_readers(data)["train"].class_names
     except UserError:

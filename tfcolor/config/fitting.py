@@ -1,0 +1,316 @@
+"""A fit of parts from its flags to its result."""
+
+import dataclasses
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+from absl import flags
+
+from tfcolor.config.experiment import UNRECORDED, check_same_flags
+from tfcolor.config.flags import write_flagfile
+from tfcolor.config.parts_runs import (
+    NETWORK_FILE,
+    PARTS_FILE,
+    FitExperiment,
+    build_parts_network,
+    load_arrays,
+    read_fit_experiment,
+    save_arrays,
+)
+from tfcolor.core.errors import UserError
+from tfcolor.core.progress import ProgressReport, say, track
+from tfcolor.data.arrays import NO_LABEL, gather_images
+from tfcolor.data.options import DataOptions, open_readers
+from tfcolor.data.reading import ExampleReader
+from tfcolor.mixtures.expectation_maximization import FitState
+from tfcolor.parts.canonical import roll_rotations, upright_rotations
+from tfcolor.parts.class_mixtures import fit_class_mixtures
+from tfcolor.parts.class_pictures import mean_class_pictures
+from tfcolor.parts.learning import Parts, draw_patches, learn_parts
+from tfcolor.parts.linear_svm import fit_svm
+from tfcolor.parts.network import PartsNetwork
+from tfcolor.parts.pooling import pooled_matrix
+from tfcolor.parts.scorer import ClassScorer
+from tfcolor.parts.turning import turned_matrix
+from tfcolor.training.run_directory import RunDirectory
+from tfcolor.training.signals import StoppedError, StopRequest, listen_for_stop
+
+STATE_FILE = "em.npz"
+CODES_FOLDER = "codes"
+IMAGES_PER_BATCH = 500
+
+
+class Fitting:
+    """One fit, stage by stage; what is there already is not made again.
+
+    Args:
+      experiment: its options.
+      directory: the run's folder.
+      request: tells when to stop.
+    """
+
+    def __init__(
+        self, experiment: FitExperiment, directory: RunDirectory, request: StopRequest
+    ) -> None:
+        self._experiment, self._directory, self._request = experiment, directory, request
+        self._seconds: dict[str, float] = {}
+
+    def run(self, readers: dict[str, ExampleReader]) -> dict[str, Any]:
+        """Fits both layers, measures and writes the network.
+
+        Args:
+          readers: images by split.
+
+        Returns:
+          What `result.json` holds.
+
+        Raises:
+          UserError: if the images do not fit the layers.
+          StoppedError: after a signal, once everything is saved.
+        """
+        fit = self._experiment.fit
+        images, labels = self._read(readers["train"])
+        parts = self._timed("parts", lambda: self._find_parts(images))
+        network = build_parts_network(self._experiment, parts, images.shape[1])
+        arrays = {**parts.arrays(), "side": np.array(images.shape[1])}
+        figures: dict[str, Any] = {
+            "num_images": len(images),
+            "num_parts": parts.layout.num_parts,
+            "log_likelihood": parts.log_likelihood,
+        }
+        if fit.classifier != "none":
+            check_labels(labels, readers["train"])
+            scorer, more = self._fit_classifier(network, images, labels, figures)
+            arrays |= {"weights": scorer.weights, "biases": scorer.biases, **more}
+            arrays["num_rotations"] = np.array(scorer.num_rotations)
+            if "heldout" in readers:
+                figures |= self._measure(network, scorer, readers["heldout"])
+        save_arrays(self._directory.path / NETWORK_FILE, arrays)
+        return {**figures, "seconds": self._seconds, "wall_seconds": sum(self._seconds.values())}
+
+    def _timed(self, stage: str, work: Any) -> Any:
+        """Does some work and notes how long it took."""
+        started = time.monotonic()
+        done = work()
+        self._seconds[stage] = round(time.monotonic() - started, 2)
+        return done
+
+    def _read(self, reader: ExampleReader) -> tuple[np.ndarray, np.ndarray]:
+        """Returns uint8 [N, S, S, C] and int64 [N], the middle square of each image."""
+        channels = 3 if self._experiment.fit.input == "color" else 1
+        images, labels = gather_images(reader, channels=channels)
+        return middle_squares(images), labels
+
+    def _find_parts(self, images: np.ndarray) -> Parts:
+        """Returns the parts: of another run, of this one, or new ones."""
+        fit, path = self._experiment.fit, self._directory.path / PARTS_FILE
+        if fit.parts_from:
+            parts = Parts.from_arrays(load_arrays(Path(fit.parts_from) / PARTS_FILE))
+            save_arrays(path, parts.arrays())
+            return parts
+        if path.exists():
+            return Parts.from_arrays(load_arrays(path))
+        experiment = self._experiment
+        say("drawing patches")
+        sample = draw_patches(
+            images, experiment.edges, experiment.patches, experiment.parts, seed=fit.seed
+        )
+        state_path = self._directory.checkpoints / STATE_FILE
+        start = FitState.from_arrays(load_arrays(state_path)) if state_path.exists() else None
+        total = experiment.parts.num_iterations * experiment.parts.num_restarts
+        done = sum(map(len, start.histories)) if start else 0
+        self._directory.forget_after(done)
+        with ProgressReport("fitting parts", total, "iterations", done) as progress:
+            parts = learn_parts(
+                sample,
+                experiment.parts,
+                seed=fit.seed,
+                start=start,
+                on_iteration=lambda state: self._keep(state, len(sample.pixels), progress),
+            )
+        save_arrays(path, parts.arrays())
+        state_path.unlink(missing_ok=True)
+        return parts
+
+    def _keep(self, state: FitState, num_patches: int, progress: ProgressReport) -> None:
+        """Saves the state of EM, and stops after it if that was asked for."""
+        save_arrays(self._directory.checkpoints / STATE_FILE, state.to_arrays())
+        step = sum(map(len, state.histories))
+        value = state.histories[-1][-1] / num_patches
+        self._directory.log_step({"step": step, "log_likelihood_per_patch": value})
+        progress.advance(note=f"log-likelihood {value:.4f} per patch")
+        if self._request.signal_number is not None:
+            say(f"stopped by a signal; iteration {step} is saved, run again to go on")
+            raise StoppedError(self._request.exit_status, step)
+
+    def _fit_classifier(
+        self,
+        network: PartsNetwork,
+        images: np.ndarray,
+        labels: np.ndarray,
+        figures: dict[str, Any],
+    ) -> tuple[ClassScorer, dict[str, np.ndarray]]:
+        """Fits the last layer; returns it, and its pictures by name."""
+        experiment, fit = self._experiment, self._experiment.fit
+        if fit.classifier == "svm":
+            features = self._timed("coding", lambda: self._pool(network, images))
+            scorer, strength = self._timed(
+                "classifier", lambda: fit_svm(features, labels, experiment.svm, seed=fit.seed)
+            )
+            figures["svm_strength"] = strength
+            return scorer, {}
+        turns = experiment.classes.num_rotations
+        features = self._timed("coding", lambda: self._pool(network, images, turns))
+        classes = self._timed(
+            "classifier",
+            lambda: fit_class_mixtures(features, labels, experiment.classes, seed=fit.seed),
+        )
+        scorer, rotations = classes.scorer, classes.rotations
+        pictures = {"class_pictures": mean_class_pictures(images, labels, classes, turns)}
+        if fit.upright_images:
+            starts = self._find_upright(network, scorer)
+            scorer = roll_rotations(scorer, starts)
+            rotations = (rotations + starts[labels, classes.components]) % turns
+            upright = dataclasses.replace(classes, rotations=rotations)
+            pictures["upright_class_pictures"] = mean_class_pictures(images, labels, upright, turns)
+        return scorer, pictures
+
+    def _find_upright(self, network: PartsNetwork, scorer: ClassScorer) -> np.ndarray:
+        """Returns the rotation of every component that a few upright images say is zero."""
+        fit = self._experiment.fit
+        reader = open_readers(DataOptions(images=fit.upright_images, heldout_fraction=0.0))["train"]
+        images, labels = self._read(reader)
+        check_labels(labels, reader)
+        first = [
+            np.flatnonzero(labels == label)[: fit.num_upright] for label in range(labels.max() + 1)
+        ]
+        chosen = np.concatenate(first)
+        features = self._pool(network, images[chosen])
+        return upright_rotations(scorer, features, labels[chosen])
+
+    def _measure(
+        self, network: PartsNetwork, scorer: ClassScorer, reader: ExampleReader
+    ) -> dict[str, Any]:
+        """Returns the error rate on held-out images."""
+        images, labels = self._read(reader)
+        check_labels(labels, reader)
+        features = self._timed("heldout_coding", lambda: self._pool(network, images))
+        predicted = self._timed("heldout_classification", lambda: scorer.classify(features))
+        is_wrong = predicted != labels
+        return {
+            "heldout_num_images": len(labels),
+            "heldout_num_errors": int(is_wrong.sum()),
+            "heldout_error_rate": float(is_wrong.mean()),
+        }
+
+    def _pool(
+        self, network: PartsNetwork, images: np.ndarray, num_turns: int = 1
+    ) -> scipy.sparse.csr_matrix:
+        """Returns the pooled parts of images, in `num_turns` rotations each."""
+        codes = self._code(network, images, for_pooling=num_turns == 1)
+        if num_turns == 1:
+            return pooled_matrix(codes, network.layout, self._experiment.pool)
+        return turned_matrix(codes, network.layout, num_turns, self._experiment.pool)
+
+    def _code(self, network: PartsNetwork, images: np.ndarray, *, for_pooling: bool) -> np.ndarray:
+        """Returns the codes of images, those that were kept where there are some."""
+        fit = self._experiment.fit
+        digest = hashlib.sha256(images.tobytes())
+        digest.update(repr((self._experiment.coding, for_pooling, for_pooling and
+                            self._experiment.pool)).encode())  # fmt: skip
+        folder = Path(fit.parts_from or self._directory.path) / CODES_FOLDER
+        path = folder / f"{digest.hexdigest()[:16]}.npz"
+        if path.exists():
+            return load_arrays(path)["codes"].astype(np.int32)
+        codes = np.concatenate(list(_coded(network, images, for_pooling)))
+        if fit.keep_codes:
+            save_arrays(path, {"codes": codes.astype(np.int16)})
+        return codes
+
+
+def run_fitting(flag_values: flags.FlagValues) -> None:
+    """Fits what the flags describe and leaves a run directory.
+
+    Args:
+      flag_values: with the flags of `FIT_OPTIONS`.
+
+    Raises:
+      UserError: if something the flags name cannot be used.
+      StoppedError: after a signal, once everything is saved.
+    """
+    experiment = read_fit_experiment(flag_values)
+    readers = open_readers(experiment.data)
+    readers["train"].read(0)  # refuses images of which none can be read
+    path = _choose_run_dir(experiment)
+    check_same_flags(path / "flags.cfg", flag_values)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(experiment.fit.seed)
+    directory = RunDirectory(path)
+    if directory.read_result() is not None:
+        say(f"{path} is finished; choose another --run_dir to fit anew")
+        return
+    write_flagfile(directory.flagfile, flag_values, UNRECORDED)
+    directory.record_start(tf.distribute.get_strategy(), experiment.fit.seed)
+    say(f"run directory {path}")
+    with listen_for_stop() as request:
+        result = Fitting(experiment, directory, request).run(readers)
+    directory.write_result(result)
+    error = result.get("heldout_error_rate")
+    found = "" if error is None else f", {100 * error:.2f} % of the held-out images wrong"
+    say(f"done: {result['num_parts']} parts{found}")
+
+
+def check_labels(labels: np.ndarray, reader: ExampleReader) -> None:
+    """Refuses images without a class.
+
+    Args:
+      labels: int64 [N], `NO_LABEL` for an image without a class.
+      reader: the images.
+
+    Raises:
+      UserError: naming the first image without a class.
+    """
+    unlabelled = np.flatnonzero(labels == NO_LABEL)
+    if len(unlabelled):
+        raise UserError(
+            f"{reader.name_of(int(unlabelled[0]))} has no class: expected images with classes, "
+            "or --classifier=none"
+        )
+
+
+def middle_squares(images: np.ndarray) -> np.ndarray:
+    """Returns the middle square of images, as the evaluation protocols take it.
+
+    Args:
+      images: [N, H, W, C].
+
+    Returns:
+      [N, S, S, C], S the smaller of H and W.
+    """
+    height, width = images.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return images[:, top : top + side, left : left + side]
+
+
+def _coded(network: PartsNetwork, images: np.ndarray, for_pooling: bool) -> Iterator[np.ndarray]:
+    """Yields the codes of images, batch by batch, int32 [B, H, W]."""
+    starts = range(0, len(images), IMAGES_PER_BATCH)
+    for start in track(starts, "coding", len(starts), "batches"):
+        batch = images[start : start + IMAGES_PER_BATCH]
+        yield network.code(batch, for_pooling=for_pooling).numpy()
+
+
+def _choose_run_dir(experiment: FitExperiment) -> Path:
+    """Returns the run's folder: the one given, or the next free one in runs/."""
+    if experiment.fit.run_dir:
+        return Path(experiment.fit.run_dir)
+    candidates = (Path("runs") / f"parts_{number:03d}" for number in itertools.count(1))
+    return next(path for path in candidates if not path.exists())

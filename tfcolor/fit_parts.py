@@ -1,0 +1,42 @@
+"""Fits a network of parts to images by EM, layer by layer, without gradients.
+
+Examples:
+  tfcolor fit_parts --flagfile=configs/table_1_1/plain.cfg --images=mnist_basic:MNIST:train
+      --heldout_images=mnist_basic:MNIST:test --run_dir=runs/plain
+  tfcolor fit_parts --flagfile=configs/table_1_1/plain_svm.cfg --parts_from=runs/plain
+      --images=mnist_basic:MNIST:train --heldout_images=mnist_basic:MNIST:test
+  tfcolor evaluate --protocol=few_label --model=runs/plain --images=mnist:MNIST
+
+The run's folder holds the network (network.npz), metrics.jsonl with the
+log-likelihood of every iteration, TensorBoard's events with pictures of the
+parts, result.json with the error rate on --heldout_images, and flags.cfg, which
+repeats the run. A stopped run goes on with the same command.
+"""
+
+from absl import flags
+
+from tfcolor.config.command import Command, run_command
+from tfcolor.config.fitting import run_fitting
+from tfcolor.config.parts_runs import FIT_OPTIONS
+from tfcolor.training.signals import StoppedError
+
+
+def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
+    """Fits as the flags say."""
+    del arguments
+    try:
+        run_fitting(flag_values)
+    except StoppedError as stopped:
+        raise SystemExit(stopped.exit_status) from None
+
+
+COMMAND = Command("fit_parts", __doc__, FIT_OPTIONS, main)
+
+
+def run() -> None:
+    """Runs the command."""
+    run_command(COMMAND)
+
+
+if __name__ == "__main__":
+    run()
