@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource, open_images
-from tfcolor.evaluation.preview import MAX_SIDE, Preview
+from tfcolor.evaluation.preview import MAX_SIDE, Preview, ReconstructionPreview
 from tfcolor.inference.sheet import CELL, GAP, HEADER
+from tfcolor.tasks.autoencoder import AutoencoderOptions, AutoencoderTask
 
 
 @pytest.fixture
@@ -54,3 +56,30 @@ def test_few_and_large_photographs(tiny_colorizer, tmp_path):
     rows, columns = np.nonzero(is_shown)
     assert np.ptp(columns) + 1 == MAX_SIDE
     assert np.ptp(rows) + 1 == pytest.approx(MAX_SIDE / 3, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["gray", "color"])
+def test_a_sheet_shows_reconstructions_from_every_entry(reader, kind):
+    options = AutoencoderOptions(
+        input=kind, crop_size=40, min_side=45, max_side=50, shortcuts=("conv2",)
+    )
+    task, factor = AutoencoderTask(options, {}), tf.Variable(0.5)
+
+    def network(inputs, training):
+        assert not training
+        image = inputs["image"]
+        return {"code_reconstruction": factor * image, "conv2_reconstruction": 1.5 - image}
+
+    preview = ReconstructionPreview(network, task, reader)
+    ((name, sheet),) = preview()
+    assert name == "reconstructed"
+    assert sheet.shape == (HEADER + 4 * (CELL + GAP), 3 * (CELL + GAP) + GAP, 3)
+    middle = slice((CELL - 40) // 2, (CELL + 40) // 2)
+    for row, position in enumerate((0, 1, 3, 4)):
+        seen = task.make_center_example(tf.constant(reader.read(position)[0]))[0]["image"].numpy()
+        for column, image in enumerate((seen, 0.5 * seen, np.clip(1.5 - seen, 0, 1))):
+            shown = _cell(sheet, row, column)[middle, middle]
+            assert np.abs(shown - 255 * image).max() <= 0.51
+    factor.assign(0.25)
+    ((_, later),) = preview()
+    assert np.any(_cell(later, 0, 1) != _cell(sheet, 0, 1))

@@ -27,6 +27,7 @@ SMALL = {
         "hidden_units": 8,
     },
     "classification": {"num_classes": 3, "crop_size": 224},
+    "autoencoder": {"crop_size": 224, "shortcuts": ("conv3_3", "fc6"), "ladder_weight": 0.1},
     "multilabel": {"num_classes": 3, "crop_size": 224},
     "segmentation": {
         "num_classes": 4,
@@ -53,7 +54,7 @@ def sources(labelled_photos, tmp_path_factory):
     return {
         "multilabel": PresenceSource(paths, presence, ("a", "b", "c")),
         "segmentation": LabelMapSource(paths, maps, ("a", "b", "c", "d"), extra_void_label=4),
-    } | dict.fromkeys(("colorization", "classification"), plain)
+    } | dict.fromkeys(("autoencoder", "colorization", "classification"), plain)
 
 
 @pytest.fixture(scope="module", params=TASKS)

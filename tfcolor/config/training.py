@@ -18,11 +18,13 @@ from tfcolor.config.initial_weights import initialize_backbone
 from tfcolor.core.files import write_text
 from tfcolor.core.progress import say
 from tfcolor.data.reading import ExampleReader
-from tfcolor.evaluation.preview import Preview
+from tfcolor.evaluation.preview import Preview, ReconstructionPreview
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.freezing import freeze_through
 from tfcolor.models.network import Network
+from tfcolor.tasks.autoencoder import AutoencoderTask
+from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
 from tfcolor.training.checkpoints import has_checkpoint
 from tfcolor.training.distribution import (
@@ -76,7 +78,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
         optimization=experiment.optimization,
         directory=directory,
         flags=resolved_flags(flag_values, UNRECORDED),
-        evaluators=_previews(experiment, network, readers),
+        evaluators=_previews(experiment, task, network, readers),
     )
     with listen_for_stop() as request, report_lost_workers():
         result = Trainer(run, request).train()
@@ -92,10 +94,14 @@ def run_training(flag_values: flags.FlagValues) -> None:
 
 
 def _previews(
-    experiment: Experiment, network: Network, readers: dict[str, ExampleReader]
+    experiment: Experiment, task: Task, network: Network, readers: dict[str, ExampleReader]
 ) -> list[Evaluator]:
     """Returns what makes pictures for TensorBoard, if there are held-out photographs."""
-    if "heldout" not in readers or not isinstance(experiment.task, ColorizationOptions):
+    if "heldout" not in readers:
+        return []
+    if isinstance(task, AutoencoderTask):
+        return [ReconstructionPreview(network, task, readers["heldout"])]
+    if not isinstance(experiment.task, ColorizationOptions):
         return []
     space = build_output_space(experiment.task)
     colorizer = Colorizer(network, space, DecodingOptions(), SizeOptions())

@@ -1,8 +1,9 @@
-"""Colored pictures of held-out photographs while a network trains."""
+"""Pictures of held-out photographs while a network trains: colored or reconstructed."""
 
 from collections.abc import Iterator
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from tfcolor.data.images import Photograph
@@ -10,6 +11,8 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.photographs import color_photograph
 from tfcolor.inference.sheet import build_sheet, colored_row
+from tfcolor.models.network import Network
+from tfcolor.tasks.autoencoder import AutoencoderTask
 
 NUM_PHOTOGRAPHS = 4
 MAX_SIDE = 256
@@ -25,9 +28,7 @@ class Preview:
 
     def __init__(self, colorizer: GrayToColor, reader: ExampleReader) -> None:
         self._colorizer = colorizer
-        count = min(NUM_PHOTOGRAPHS, reader.num_examples)
-        positions = [index * reader.num_examples // count for index in range(count)]
-        self._photographs = [_small(reader.read(position)[0]) for position in positions]
+        self._photographs = [_small(photograph) for photograph in _choose(reader)]
 
     def __call__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yields one (name, picture): a sheet uint8 [H, W, 3]."""
@@ -37,6 +38,43 @@ class Preview:
             colored = color_photograph(self._colorizer, photograph)
             rows.append({**colored_row(colored), "original": pixels})
         yield "colorized", build_sheet(rows)
+
+
+class ReconstructionPreview:
+    """Lays the middle of a few photographs out beside what is left of them.
+
+    Args:
+      network: in training.
+      task: whose images and entries they are.
+      reader: photographs in color.
+    """
+
+    def __init__(self, network: Network, task: AutoencoderTask, reader: ExampleReader) -> None:
+        self._network, self._entries = network, task.entries
+        examples = [task.make_center_example(tf.constant(one))[0] for one in _choose(reader)]
+        self._images = tf.stack([inputs["image"] for inputs in examples])
+
+    def __call__(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields one (name, picture): a sheet uint8 [H, W, 3]."""
+        outputs = self._network({"image": self._images}, training=False)
+        pictures = {"input": _pixels(self._images)}
+        pictures |= {entry: _pixels(outputs[f"{entry}_reconstruction"]) for entry in self._entries}
+        count = len(self._images)
+        rows = [{name: some[row] for name, some in pictures.items()} for row in range(count)]
+        yield "reconstructed", build_sheet(rows)
+
+
+def _choose(reader: ExampleReader) -> list[np.ndarray]:
+    """Reads a few photographs uint8 [H, W, 3], evenly from all of them."""
+    count = min(NUM_PHOTOGRAPHS, reader.num_examples)
+    positions = [index * reader.num_examples // count for index in range(count)]
+    return [reader.read(position)[0] for position in positions]
+
+
+def _pixels(images: tf.Tensor) -> np.ndarray:
+    """Returns float [B, S, S, 1 or 3] images as uint8 [B, S, S, 3]."""
+    pixels = np.round(255 * np.clip(images.numpy(), 0, 1)).astype(np.uint8)
+    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 
 def _small(image: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tfcolor.tasks.autoencoder import AutoencoderTask
 from tfcolor.tasks.classification import ClassificationTask
 from tfcolor.tasks.colorization import ColorizationTask
 from tfcolor.tasks.multilabel import MultilabelTask
@@ -12,6 +13,7 @@ TASKS: dict[str, Any] = {
     "classification": ClassificationTask,
     "multilabel": MultilabelTask,
     "segmentation": SegmentationTask,
+    "autoencoder": AutoencoderTask,
 }
 """Classes behind `Task`, each with its options dataclass as `Options`, built from
 (options, readers by split)."""
