@@ -11,7 +11,7 @@ from tfcolor.config.evaluation import (
 from tfcolor.config.flags import define_options
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.options import DataOptions, open_readers
-from tfcolor.evaluation import PROTOCOLS
+from tfcolor.evaluation.protocols import PROTOCOLS
 from tfcolor.evaluation.subjects import COLORIZER, NETWORKS
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer

@@ -10,11 +10,9 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.color.outputs.lab import LabValues
 from tfcolor.core.errors import UsageError, UserError
-from tfcolor.core.options import check_options
 from tfcolor.core.taps import Tap
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource, open_images
-from tfcolor.evaluation import PROTOCOLS
 from tfcolor.evaluation.colorization import ColorizationEvaluationOptions, ColorizationProtocol
 from tfcolor.evaluation.subsets import SUBSETS, Subset, select_images
 from tfcolor.inference.painting import Painter, SizeOptions
@@ -75,11 +73,6 @@ def _evaluate(colorizer, reader, **options):
     return ColorizationProtocol(ColorizationEvaluationOptions(**options)).evaluate(
         colorizer, reader
     )
-
-
-def test_table_names_the_protocol():
-    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
-    check_options(ColorizationEvaluationOptions())
 
 
 def test_gray_baseline_agrees_with_numpy(reader, pictures):

@@ -7,7 +7,6 @@ histograms. NumPy and SciPy in float64.
 import numpy as np
 import scipy.optimize
 import scipy.special
-import scipy.stats
 from numpy.typing import ArrayLike
 
 _FLOOR = 1e-12
@@ -280,6 +279,8 @@ def _floored_log(probs: ArrayLike) -> np.ndarray:
 
 def _mid_quantiles(values: ArrayLike) -> np.ndarray:
     """Returns the quantile at which each of float [N] values stands, float64 [N]."""
+    import scipy.stats  # a second to import, which most commands can spare
+
     ranks = scipy.stats.rankdata(_finite_vector("source", values))
     return (ranks - 0.5) / len(ranks)
 

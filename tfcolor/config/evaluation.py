@@ -21,7 +21,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.reading import ExampleReader
-from tfcolor.evaluation import PROTOCOLS
+from tfcolor.evaluation.protocols import PROTOCOLS
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import COLORIZER, TrainedNetwork
 from tfcolor.inference.loading import GrayToColor, is_saved_model

@@ -4,10 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import StandardScaler
 
 from tfcolor.core.progress import track
 
@@ -30,6 +26,9 @@ class LinearProbe:
     """
 
     def __init__(self, strength: float) -> None:
+        from sklearn.linear_model import LogisticRegression  # slow to import
+        from sklearn.preprocessing import StandardScaler
+
         self._scaler = StandardScaler()
         self._rotation = np.zeros((0, 0))
         self._model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
@@ -44,6 +43,8 @@ class LinearProbe:
         Returns:
           The probe itself.
         """
+        from sklearn.exceptions import ConvergenceWarning
+
         standardized = self._scaler.fit_transform(np.asarray(features, np.float32))
         count, size = standardized.shape
         self._rotation = np.eye(size)
@@ -90,6 +91,8 @@ def choose_strength(
       The strength of the best accuracy, the smallest among equals; the middle
       one where a class has a single example.
     """
+    from sklearn.model_selection import StratifiedKFold  # slow to import
+
     num_folds = min(num_folds, int(np.min(np.unique(labels, return_counts=True)[1])))
     if num_folds < 2:
         return sorted(strengths)[len(strengths) // 2]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import scipy.stats
 import tensorflow as tf
 
 from tfcolor.core.taps import map_size
@@ -101,7 +100,7 @@ class ColorScores:
             "num_images": len(self.rows),
             **quality,
             "psnr_db_interval": list(bootstrap_interval(decibels)),
-            "psnr_db_geometric": float(scipy.stats.gmean(decibels)),
+            "psnr_db_geometric": float(np.exp(np.log(decibels).mean())),
             "rmse_alphabeta_eps": self._eps,
             "median_error_alphabeta": float(self.errors.result()),
             **_likelihood_figures(self._total_likelihood),
