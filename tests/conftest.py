@@ -57,6 +57,20 @@ TINY_FLAGS = (
     "--checkpoint_every_steps=2",
 )
 
+TINY_PARTS_FLAGS = (
+    "--images=builtin:digits_rot",
+    "--images_per_class=6",
+    "--patches_max_samples=400",
+    "--parts_num_components=4",
+    "--parts_num_rotations=8",
+    "--parts_num_iterations=6",
+    "--parts_min_prob=0.005",
+    "--classes_num_rotations=4",
+    "--classes_num_iterations=3",
+    "--upright_images=builtin:digits",
+    "--num_upright=2",
+)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def fixed_tensorflow_seed():
@@ -153,6 +167,17 @@ def tiny_run(tiny_flags, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert execute(COMMAND, [*tiny_flags, f"--run_dir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_parts_run(tmp_path_factory) -> Path:
+    """The folder of a finished run of `fit_parts` with `TINY_PARTS_FLAGS`; not to be changed."""
+    from tfcolor.config.command import execute
+    from tfcolor.fit_parts import COMMAND
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny_parts"
+    assert execute(COMMAND, [*TINY_PARTS_FLAGS, f"--run_dir={folder}"]) == 0
     return folder
 
 

@@ -7,6 +7,8 @@ from tfcolor.config.command import execute
 from tfcolor.analyze import COMMAND
 from tfcolor.config.analyzing import ANALYSES
 
+RUNLESS = ("variations", "permutations")
+OF_PARTS = ("parts", "feature_transformation", "class_mixtures")
 SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
 
 
@@ -23,21 +25,31 @@ def test_help_teaches(capsys):
 
 
 @pytest.mark.parametrize("name", ANALYSES)
-def test_run_is_analyzed(tiny_run, photos, tmp_path, capfd, name):
+def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
+    run = request.getfixturevalue("tiny_parts_run" if name in OF_PARTS else "tiny_run")
     scores = tmp_path / "scores.json"
     scores.write_text('{"mean_iou": 0.25}')
     more = {
-        "feature_shift": [f"--other_model={tiny_run}", f"--images={photos}"],
+        "feature_shift": [f"--other_model={run}", f"--images={photos}"],
         "top_activations": ["--tap=conv2", "--features=1,0", f"--images={photos}"],
         "first_filters": [],
         "learning_curve": [f"--downstream=2:{scores}"],
+        "variations": [f"--images={photos},builtin:digits", "--examples_per_place=2"],
+        "parts": [f"--other_model={run}", "--num_parts=3"],
+        "feature_transformation": ["--images=builtin:digits", "--turn_num_images=2"],
+        "class_mixtures": [],
+        "permutations": [],
     }[name]
+    more += [] if name in RUNLESS else [f"--model={run}"]
     target = tmp_path / "copy/figures.json"
     places = [f"--output={tmp_path / 'new'}", f"--output_json={target}"]
-    assert analyze(f"--analysis={name}", f"--model={tiny_run}", *places, *SMALL, *more) == 0
+    assert analyze(f"--analysis={name}", *places, *SMALL, *more) == 0
     figures = json.loads(target.read_text())
     assert figures == json.loads((tmp_path / "new" / f"{name}.json").read_text())
-    assert (figures["analysis"], figures["model"]) == (name, str(tiny_run))
+    assert (figures["analysis"], figures.get("model")) == (
+        name,
+        None if name in RUNLESS else str(run),
+    )
     assert min(Image.open(tmp_path / "new" / f"{name}.png").size) > 100
     assert list((tmp_path / "new/events" / name).iterdir())
     assert f"see {tmp_path}" in capfd.readouterr().err.splitlines()[-1]

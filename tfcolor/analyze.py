@@ -10,11 +10,21 @@ Examples:
   tfcolor analyze --analysis=first_filters --model=runs/color --output=analysis/filters
   tfcolor analyze --analysis=learning_curve --model=runs/color --metric=mean_iou \
       --downstream=0:random.json,200000:early.json,500000:late.json --output=analysis/curve
+  tfcolor analyze --analysis=variations --output=analysis/data \
+      --images=mnist_basic:MNIST:train,mnist_bg_rand:MNIST:train,mnist_rot:MNIST:train
+  tfcolor analyze --analysis=parts --model=runs/plain --other_model=runs/oriented --output=parts
+  tfcolor analyze --analysis=feature_transformation --model=runs/oriented --output=turn
+  tfcolor analyze --analysis=class_mixtures --model=runs/oriented --output=classes
+  tfcolor analyze --analysis=permutations --permutations_num_rotations=4 --output=group
 
 feature_shift correlates every feature before and after fine-tuning over photographs and gives
 median and quartiles by layer. top_activations cuts patches around the strongest activations, one
 from a photograph, in their own colors. first_filters shows the kernels of the first layer, and
 learning_curve the training loss with its rate drops and what snapshots were worth downstream.
+
+The others draw chapter 1. variations shows examples of each place of --images, a row for each;
+parts and class_mixtures what one or two runs of fit_parts learned; feature_transformation codes
+turned in feature space beside those of the turned image; permutations the matrix A.
 
 OUTPUT/NAME.png and OUTPUT/NAME.json are named after the analysis; for the rest:
   tensorboard --logdir=OUTPUT/events

@@ -81,6 +81,12 @@ def test_run_that_set_nothing_aside_needs_images(networks, tiny_run, tmp_path):
             ["--model=a", "--output=b", "--other_model=c", "--analysis=first_filters"],
             "--other_model=c: first_filters takes one run",
         ),
+        (["--output=b", "--analysis=parts"], "--model is not given"),
+        (["--output=b", "--model=a", "--analysis=permutations"], "--model=a: .* takes no run"),
+        (
+            ["--output=b", "--other_model=c", "--analysis=variations"],
+            "variations takes no run; feature_shift, top_activations, parts, class_mixtures take",
+        ),
         (["--model=a", "--analysis=taste"], "feature_shift, top_activations, first_filters"),
         (
             ["--model=a", "--output=b", "--analysis=top_activations", "--num_patches=0"],

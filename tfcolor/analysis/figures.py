@@ -86,7 +86,7 @@ def draw_patch_sheet(
     for axes, block in zip(figure.subplots(1, len(blocks), squeeze=False)[0], blocks, strict=True):
         patches = [patch for row in block.rows for patch in row]
         side = len(patches[0].pixels) if patches else 1
-        mosaic = _lay_out([[one.pixels for one in row] for row in block.rows], side, num_columns)
+        mosaic = lay_out([[one.pixels for one in row] for row in block.rows], side, num_columns)
         axes.imshow(mosaic, interpolation="antialiased")
         places = np.arange(len(features)) * (side + GAP_PX) + (side - 1) / 2
         axes.set_yticks(places, [f"{tap} #{feature}" for feature in features], fontsize=8)
@@ -122,7 +122,7 @@ def draw_filters(kernel: np.ndarray, title: str) -> Figure:
     size = (0.5 * across + 0.4, 0.5 * len(rows) + 0.8)
     figure = Figure(figsize=(max(size[0], 4), size[1]), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(_lay_out(rows, side * factor, across), interpolation="nearest")
+    axes.imshow(lay_out(rows, side * factor, across), interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=9, wrap=True)
     return figure
@@ -177,14 +177,17 @@ def draw_learning_curve(
     return figure
 
 
-def _layer_label(layer: Mapping[str, Any]) -> str:
-    """Returns a layer's name, with the number of its dead features if there are any."""
-    dead = f" ({layer['num_dead']} dead)" if layer["num_dead"] else ""
-    return f"{layer['layer']}{dead}"
+def lay_out(rows: Sequence[Sequence[np.ndarray]], side: int, num_columns: int) -> np.ndarray:
+    """Lays pictures out on white, one row below the other.
 
+    Args:
+      rows: uint8 [H, W, 1 or 3] each, neither side above `side`.
+      side: of a cell, pixels.
+      num_columns: cells in a row.
 
-def _lay_out(rows: Sequence[Sequence[np.ndarray]], side: int, num_columns: int) -> np.ndarray:
-    """Lays pictures of at most [side, side, 3] out on white, uint8 [H, W, 3]."""
+    Returns:
+      uint8 [H', W', 3].
+    """
     pitch = side + GAP_PX
     shape = (len(rows) * pitch - GAP_PX, num_columns * pitch - GAP_PX, 3)
     mosaic = np.full(shape, WHITE, np.uint8)
@@ -194,6 +197,12 @@ def _lay_out(rows: Sequence[Sequence[np.ndarray]], side: int, num_columns: int) 
             place = mosaic[top * pitch : top * pitch + height, left * pitch : left * pitch + width]
             place[...] = picture
     return mosaic
+
+
+def _layer_label(layer: Mapping[str, Any]) -> str:
+    """Returns a layer's name, with the number of its dead features if there are any."""
+    dead = f" ({layer['num_dead']} dead)" if layer["num_dead"] else ""
+    return f"{layer['layer']}{dead}"
 
 
 def _filter_pictures(kernel: np.ndarray) -> list[np.ndarray]:

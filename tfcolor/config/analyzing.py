@@ -4,7 +4,17 @@ import dataclasses
 
 from absl import flags
 
-from tfcolor.analysis import feature_shift, first_filters, learning_curve, top_activations
+from tfcolor.analysis import (
+    class_mixtures,
+    feature_shift,
+    feature_transformation,
+    first_filters,
+    learning_curve,
+    part_pictures,
+    permutations,
+    top_activations,
+    variations,
+)
 from tfcolor.analysis.feature_shift import FeatureShiftOptions, measure_feature_shift
 from tfcolor.analysis.findings import Findings, check_folder, write_findings
 from tfcolor.analysis.first_filters import show_first_filters
@@ -14,16 +24,35 @@ from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_act
 from tfcolor.config.assembly import load_network
 from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
+from tfcolor.config.parts_analyzing import (
+    PARTS_ANALYSES,
+    PARTS_ANALYZE_OPTIONS,
+    Subjects,
+    open_all,
+    open_set_aside,
+)
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import check_writable, write_json
 from tfcolor.core.options import option
 from tfcolor.core.progress import say
-from tfcolor.data.options import DataOptions, open_readers
+from tfcolor.data.options import open_readers
 from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.inference.painting import SizeOptions
 
-NEEDS_TWO, TAKES_TWO = (feature_shift.NAME,), (feature_shift.NAME, top_activations.NAME)
-ANALYSES = (*TAKES_TWO, first_filters.NAME, learning_curve.NAME)
+NUM_RUNS = {
+    feature_shift.NAME: (2, 2),
+    top_activations.NAME: (1, 2),
+    first_filters.NAME: (1, 1),
+    learning_curve.NAME: (1, 1),
+    variations.NAME: (0, 0),
+    part_pictures.NAME: (1, 2),
+    feature_transformation.NAME: (1, 1),
+    class_mixtures.NAME: (1, 2),
+    permutations.NAME: (0, 0),
+}
+"""How many runs each analysis looks at, at least and at most."""
+
+ANALYSES = tuple(NUM_RUNS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +65,13 @@ class AnalyzeOptions:
     other_model: str = option(
         "",
         "a second run, the one after fine-tuning; top_activations shows the same features of it"
-        " beside those of --model",
+        " beside those of --model, parts and class_mixtures what it learned",
     )
     other_checkpoint: str = option("best", "the same of --other_model")
     images: str = option(
         "",
-        "photographs to look at, in any form that train takes; empty takes those that the run of"
-        " --model set aside",
+        "images to look at, in any form that train takes; empty takes those that the run of"
+        " --model set aside; variations shows a row for each place between commas",
     )
     output: str = option("", "folder for the figure, the JSON file and TensorBoard's events")
     output_json: str = option("", "file for a copy of the JSON file")
@@ -55,6 +84,7 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (LearningCurveOptions, ""),
     (PhotographOptions, ""),
     (SizeOptions, "network_"),
+    *PARTS_ANALYZE_OPTIONS,
 )
 """Options dataclasses of `analyze` with the prefix of their flags."""
 
@@ -86,23 +116,30 @@ def run_analysis(flag_values: flags.FlagValues) -> Findings:
 
 def _check(chosen: AnalyzeOptions) -> None:
     """Raises UsageError where a flag is missing or has no use."""
-    if not chosen.model:
+    at_least, at_most = NUM_RUNS[chosen.analysis]
+    if at_least and not chosen.model:
         raise UsageError("--model is not given: name a run's folder")
     if not chosen.output:
         raise UsageError("--output is not given: name a folder for what is found")
-    if chosen.analysis in NEEDS_TWO and not chosen.other_model:
+    if at_least == 2 and not chosen.other_model:
         raise UsageError(
             f"--other_model is not given: {chosen.analysis} compares --model with a second run"
         )
-    if chosen.other_model and chosen.analysis not in TAKES_TWO:
+    if chosen.model and not at_most:
+        raise UsageError(f"--model={chosen.model}: {chosen.analysis} takes no run")
+    if chosen.other_model and at_most < 2:
+        takers = [name for name, (_, most) in NUM_RUNS.items() if most == 2]
         raise UsageError(
-            f"--other_model={chosen.other_model}: {chosen.analysis} takes one run;"
-            f" {' and '.join(TAKES_TWO)} take two"
+            f"--other_model={chosen.other_model}: {chosen.analysis} takes"
+            f" {'one' if at_most else 'no'} run; {', '.join(takers)} take two"
         )
 
 
 def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     """Runs the chosen analysis."""
+    if chosen.analysis in PARTS_ANALYSES:
+        models = tuple(filter(None, (chosen.model, chosen.other_model)))
+        return PARTS_ANALYSES[chosen.analysis](Subjects(models, chosen.images), flag_values)
     if chosen.analysis == learning_curve.NAME:
         options = read_options(LearningCurveOptions, "", flag_values)
         return trace_learning(chosen.model, options, _steps_per_epoch(chosen.model, options))
@@ -140,12 +177,9 @@ def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
 def _open_views(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Views:
     """Opens the photographs that are given, or those the run set aside."""
     if chosen.images:
-        reader = open_readers(DataOptions(images=chosen.images, heldout_fraction=0.0))["train"]
+        reader = open_all(chosen.images)
     else:
-        readers = open_readers(load_experiment(chosen.model).data)
-        if "heldout" not in readers:
-            raise UsageError(f"--images is not given, and {chosen.model} set no images aside")
-        reader = readers["heldout"]
+        reader = open_set_aside(load_experiment(chosen.model).data, chosen.model)
     return Views(
         reader,
         read_options(PhotographOptions, "", flag_values),

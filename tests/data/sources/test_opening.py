@@ -4,7 +4,7 @@ from PIL import Image
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.sources import SOURCES
 from tfcolor.data.sources.image_folder import FileSource
-from tfcolor.data.sources.opening import open_source
+from tfcolor.data.sources.opening import open_source, split_places
 from tfcolor.data.sources.tfrecord import TfrecordSource, write_tfrecord
 
 
@@ -65,6 +65,18 @@ def test_a_comma_may_be_part_of_a_name(places, monkeypatch, place):
         Image.new("L", (4, 3)).save(places / folder / "0.png")
     monkeypatch.chdir(places)
     assert open_source(place).num_examples == 1
+
+
+def test_places_are_split_at_commas_but_not_inside_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert split_places("mnist:a:train, builtin:photos,b") == [
+        "mnist:a:train",
+        "builtin:photos",
+        "b",
+    ]
+    assert split_places("photos") == ["photos"]
+    (tmp_path / "a,b").mkdir()
+    assert split_places("a,b") == ["a,b"]
 
 
 @pytest.mark.parametrize("place", [",photos", "photos,", "photos,,list.txt"])
