@@ -10,15 +10,17 @@ import pytest
 from tfcolor.config.command import define_flags, execute
 from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import read_experiment
+from tfcolor.config.parts_runs import read_fit_experiment
+from tfcolor.fit_parts import COMMAND as FIT
 from tfcolor.train import COMMAND
 from tfcolor.training.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.cfg"))
-SMOKE = [config for config in CONFIGS if config.parent.name == "smoke"]
 # Rows of chapter 2, tested on narrow networks: at full width they are the VGG-16 of others.
-# Those of chapter 3 are parsed, at both scales, by tests/config/reproduction/test_tables.py;
-# their networks are those of the configs that make two steps here.
+# Those of chapters 1 and 3 are parsed, at both scales, by
+# tests/config/reproduction/test_tables.py; their networks are those of the configs that
+# make two steps here.
 TABLES = [config for config in CONFIGS if config.parent.name.startswith("table_")]
 ROWS = [
     config
@@ -41,6 +43,7 @@ TWINS = [
 # What rows share, or what is laid over them: no experiments by themselves.
 PARTS = [config for config in CONFIGS if config.parent.name == "base"]
 FLAG = re.compile(r"--(\w+)=(.*)")
+ONLY_FIT = {*define_flags(FIT)} - {*define_flags(COMMAND)}
 # Flags that decide how long two steps take but not which code they run.
 SMALL = {
     "num_steps": 2,
@@ -67,11 +70,24 @@ def flags_of(config: Path) -> list[tuple[str, str]]:
     return [match.groups() for match in matches if match]
 
 
+def is_fit(config: Path) -> bool:
+    """Tells whether a flagfile, or the one in it, is for `fit_parts`."""
+    flags = flags_of(config)
+    nested = [Path(value) for name, value in flags if name == "flagfile"]
+    return any(name in ONLY_FIT for name, _ in flags) or any(map(is_fit, nested))
+
+
+# Flagfiles of `fit_parts`; all others are of `train`.
+FITS = [config for config in CONFIGS if is_fit(config)]
+SMOKE = [config for config in CONFIGS if config.parent.name == "smoke" and config not in FITS]
+
+
 def parse(config: Path, *more: str):
-    """Parses a flagfile as `train` does."""
-    flag_values = define_flags(COMMAND)
-    flag_values(["train", f"--flagfile={config}", *more])
-    return read_experiment(flag_values)
+    """Parses a flagfile as its command does."""
+    command, read = (FIT, read_fit_experiment) if config in FITS else (COMMAND, read_experiment)
+    flag_values = define_flags(command)
+    flag_values([command.name, f"--flagfile={config}", *more])
+    return read(flag_values)
 
 
 @pytest.fixture(autouse=True)
@@ -113,8 +129,9 @@ def test_config_names_each_flag_once_and_nests_once_at_most(config):
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_config_parses_and_changes_what_it_names(config):
     parse(config)
-    flag_values = define_flags(COMMAND)
-    assert list(flag_values(["train", f"--flagfile={config}"])) == ["train"]
+    command = FIT if config in FITS else COMMAND
+    flag_values = define_flags(command)
+    assert list(flag_values([command.name, f"--flagfile={config}"])) == [command.name]
     for name, text in flags_of(config):
         if name != "flagfile":
             assert flag_values[name].value == flag_values[name].parser.parse(text)
@@ -130,7 +147,7 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PARTS]], ids=str
+    "config", [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PARTS, *FITS]], ids=str
 )
 def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
     # Gigabytes, whose writing other tests cover.
@@ -180,3 +197,16 @@ def test_smoke_config_makes_two_steps_as_it_stands(config, tmp_path):
     assert experiment.training.num_steps == 2
     assert experiment.data.images.startswith("builtin:")
     make_two_steps(config, tmp_path / "run")
+
+
+def test_smoke_config_fits_two_iterations_as_it_stands(tmp_path):
+    (config,) = (config for config in FITS if config.parent.name == "smoke")
+    experiment, run = parse(config), tmp_path / "run"
+    assert experiment.parts.num_iterations == experiment.classes.num_iterations == 2
+    assert experiment.data.images.startswith("builtin:")
+    assert execute(FIT, [f"--flagfile={config}", f"--run_dir={run}"]) == 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert np.isfinite([line["log_likelihood_per_patch"] for line in lines]).all()
+    result = json.loads((run / "result.json").read_text())
+    assert result["num_parts"] == 8 and 0 <= result["heldout_error_rate"] < 0.6

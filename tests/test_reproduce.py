@@ -1,14 +1,16 @@
 """`reproduce` as a user runs it, on tiny networks."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tfcolor.config.command import execute
-from tfcolor import evaluate, train
+from tfcolor import evaluate, fit_parts, train
 from tfcolor.config.reproduction import jobs
+from tfcolor.data.sources.builtin_digits import draw_digit
 from tfcolor.reproduce import COMMAND
 
 TINY = """--num_steps=1
@@ -29,7 +31,7 @@ TINY = """--num_steps=1
 --evaluate_every_steps=1
 --evaluate_num_examples=1
 """
-COMMANDS = {main.COMMAND.name: main.COMMAND for main in (evaluate, train)}
+COMMANDS = {main.COMMAND.name: main.COMMAND for main in (evaluate, fit_parts, train)}
 
 
 @pytest.fixture
@@ -45,6 +47,22 @@ def data(photos, tmp_path):
             (root / "camvid" / folder).mkdir(parents=True)
             Image.fromarray(pixels.astype(np.uint8)).save(root / "camvid" / folder / "scene.png")
     return root
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A folder with MNIST's four files: 992 drawn digits, of which 160 are to learn from."""
+    folder, generator = tmp_path / "digits" / "mnist", np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for prefix, count in (("train", 900), ("t10k", 92)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        drawn = [draw_digit(int(label), 12.0, generator)[..., :1] for label in labels]
+        images = np.stack(drawn).reshape(count, 28, 28)
+        for name, values in (("images", images), ("labels", labels)):
+            sizes = struct.pack(f">{values.ndim}I", *values.shape)
+            content = bytes([0, 0, 8, values.ndim]) + sizes + values.tobytes()
+            (folder / f"{prefix}-{name}-idx{values.ndim}-ubyte").write_bytes(content)
+    return folder.parent
 
 
 @pytest.fixture
@@ -79,6 +97,25 @@ def test_a_chain_is_trained_and_measured(data, in_this_process, tmp_path):
     # Finished work is recognized.
     assert execute(COMMAND, flags) == 0
     assert len(in_this_process) == 3
+
+
+@pytest.mark.slow
+def test_parts_are_fitted_once_for_all_labels_and_for_a_few(digits, in_this_process, tmp_path):
+    output = tmp_path / "out"
+    flags = ["--table=1.2", f"--data={digits}", "--seeds=1", "--rows=ours,ours_10"]
+    flags += ["--columns=basic", f"--output={output}"]
+    assert execute(COMMAND, flags) == 0
+    assert in_this_process == ["fit_parts", "fit_parts"]
+    records = json.loads((output / "report.json").read_text())
+    measured = {record["row"]: record for record in records if record["mean"] is not None}
+    assert set(measured) == {"Our model, all labels", "Our model, 10 per class"}
+    assert measured["Our model, 10 per class"]["published"] == 8.8
+    assert 0 <= measured["Our model, all labels"]["mean"] < 50
+    # Those to measure on are coded once; both samples of the others are.
+    codes = output / "runs" / "plain_basic_seed0" / "codes"
+    assert len(list(codes.iterdir())) == 3
+    assert execute(COMMAND, flags) == 0
+    assert len(in_this_process) == 2
 
 
 def test_usage_errors_have_status_2(capsys):

@@ -132,6 +132,39 @@ def test_a_run_older_than_its_start_is_refused(place, commands):
         train(run, 0, place)
 
 
+def test_a_fit_of_parts_measures_itself_on_the_images_of_the_cell(place, commands):
+    subject, measure = subject_of("1.2", "ours_10", "rot"), measure_of("1.2", "rot")
+    figures = measure_cell(subject, measure, 3, place)
+    assert [command[0] for command in commands] == ["fit_parts", "fit_parts"]
+    parts = place.work / "runs" / "oriented_rot_seed3"
+    assert f"--run_dir={parts}" in commands[0] and "--keep_codes=true" in commands[0]
+    assert {f"--parts_from={parts}", "--data_seed=3", "--seed=3"} <= set(commands[1])
+    digits = f"mnist_rot:{place.data}/mnist"
+    for command in commands:
+        assert {f"--images={digits}:train", f"--heldout_images={digits}:valid"} <= set(command)
+    assert (figures["heldout_error_rate"], len(figures["commands"])) == (0.03125, 2)
+    assert 60 <= figures["seconds"] < 61
+    assert measure_cell(subject, measure, 3, place) == figures and len(commands) == 2
+
+
+def test_fits_of_two_tables_and_several_classifiers_share_their_parts(place, commands):
+    for table, row in (("1.1", "plain"), ("1.1", "plain_svm"), ("1.2", "ours"), ("1.2", "ours_10")):
+        measure_cell(subject_of(table, row, "bg_img"), measure_of(table, "bg_img"), 0, place)
+    runs = [flag for one in commands for flag in one if flag.startswith("--run_dir=")]
+    names = [run.rpartition("/")[2] for run in runs]
+    assert names == [f"plain_bg_img{end}_seed0" for end in ("", "+plain_svm", "+plain_10")]
+
+
+def test_the_overlay_for_train_is_not_laid_over_a_fit_of_parts(place, commands, tmp_path):
+    overlay = tmp_path / "more.cfg"
+    overlay.write_text("--num_steps=3\n")
+    place = Place(place.images, place.work, place.data, flagfile=str(overlay))
+    train(subject_of("1.1", "plain", "basic").runs[0], 0, place)
+    train(subject_of("1.2", "cnn_100", "basic").runs[0], 1, place)
+    laid = [f"--flagfile={overlay}" in command for command in commands]
+    assert laid == [False, True] and "--data_seed=1" in commands[1]
+
+
 def test_the_baseline_needs_no_run(place, commands):
     measure_cell(Subject(), measure_of("2.2", "psnr"), 0, place)
     assert "--baseline=gray" in commands[0] and len(commands) == 1

@@ -1,5 +1,6 @@
 from tfcolor.config.reproduction.layout import (
     COLORIZATION,
+    DIGITS,
     OBJECTS,
     PHOTOGRAPHS,
     SCENES,
@@ -32,3 +33,11 @@ def test_full_colorization_is_measured_on_its_own_list_where_there_is_one(tmp_pa
     assert images.missing == f"{tmp_path}/cval1k.txt or {tmp_path}/cval1k or {tmp_path}/val"
     (tmp_path / "cval1k.txt").touch()
     assert locate_images("full", tmp_path, "cval1k")[COLORIZATION].test.endswith("cval1k.txt")
+
+
+def test_digits_are_measured_on_the_validation_images_or_on_the_test_images(data):
+    for scale, split in (("small", "valid"), ("full", "test")):
+        images = locate_images(scale, data, "cval1k")[DIGITS["bg_img_rot"]]
+        assert images.train == f"mnist_bg_img_rot:{data}/mnist:train"
+        assert images.heldout == f"mnist_bg_img_rot:{data}/mnist:valid"
+        assert images.test == f"mnist_bg_img_rot:{data}/mnist:{split}" and not images.missing

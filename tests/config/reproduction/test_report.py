@@ -1,5 +1,6 @@
 import statistics
 
+from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
 from tfcolor.config.reproduction.report import format_report, make_records
 from tfcolor.config.reproduction.representation_tables import LOSS_TABLE
 from tfcolor.config.reproduction.tables import VARIANTS_TABLE
@@ -71,3 +72,20 @@ def test_notes_on_the_small_scale_are_left_out_at_full_scale():
         records = make_records("3.2", LOSS_TABLE, {}, scale)
         page = format_report("3.2", LOSS_TABLE, {}, records, "by hand")
         assert ("CamVid" in page) == (scale == "small")
+
+
+def test_remarks_on_the_data_are_there_at_both_scales():
+    for scale in ("small", "full"):
+        records = make_records("1.1", VARIATIONS_TABLE, {}, scale)
+        page = format_report("1.1", VARIATIONS_TABLE, {}, records, "by hand")
+        assert "have other backgrounds" in page and ("256 parts" in page) == (scale == "small")
+
+
+def test_a_run_that_measures_itself_is_beside_one_that_was_measured():
+    figures = {
+        ("ours", "rot"): [{"heldout_error_rate": 0.0625, "commands": ["a"], "seconds": 1.0}],
+        ("cnn", "rot"): [{"top1_error_rate": 0.125, "commands": ["b"], "seconds": 2.0}],
+    }
+    records = make_records("1.2", SAMPLE_SIZES_TABLE, figures, "full")
+    means = {record["row"]: record["mean"] for record in records if record["mean"] is not None}
+    assert means == {"CNN, all labels": 12.5, "Our model, all labels": 6.25}

@@ -1,4 +1,13 @@
-from tfcolor.config.reproduction.study import Cell, Row, Subject, Training, Weights
+from tfcolor.config.reproduction.study import (
+    FIT_PARTS,
+    Cell,
+    Column,
+    Measure,
+    Row,
+    Subject,
+    Training,
+    Weights,
+)
 
 
 def test_lineage_is_in_the_order_of_running_and_has_everything_once():
@@ -13,3 +22,16 @@ def test_lineage_is_in_the_order_of_running_and_has_everything_once():
 def test_a_row_without_a_subject_is_quoted():
     assert Row("other", "Other", {"miu": Cell(35.6)}).is_quoted
     assert not Row("gray", "Gray", {"psnr": Cell(22.98, {"small": Subject()})}).is_quoted
+
+
+def test_a_column_reads_the_figures_of_evaluate_or_those_of_the_run_itself():
+    column = Column("rot", "Rot", Measure("rot", "p", "digits"), "error", own_key="own_error")
+    assert column.read({"error": 0.25}) == column.read({"own_error": 0.25}) == 25.0
+    assert column.read({"error": None}) is column.read({"other": 1.0}) is None
+
+
+def test_fits_of_parts_measure_themselves():
+    fit = Training("plain", "a.cfg", "digits", command=FIT_PARTS)
+    assert Subject((fit,)).measures_itself
+    assert not Subject().measures_itself
+    assert not Subject((Training("cnn", "b.cfg", "digits"),)).measures_itself

@@ -7,13 +7,15 @@ import pytest
 from tfcolor.config.command import define_flags
 from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import read_experiment
+from tfcolor.config.parts_runs import read_fit_experiment
 from tfcolor.config.reproduction import FIGURES, TABLES
 from tfcolor.config.reproduction.layout import locate_images
-from tfcolor.config.reproduction.study import SCALES, SMALL, Training
+from tfcolor.config.reproduction.study import FIT_PARTS, SCALES, SMALL, TRAIN, Training
 from tfcolor.evaluate import COMMAND as EVALUATE
-from tfcolor.evaluation import PROTOCOLS
+from tfcolor.evaluation.protocols import PROTOCOLS
+from tfcolor.fit_parts import COMMAND as FIT
 from tfcolor.models.freezing import freeze_through
-from tfcolor.train import COMMAND as TRAIN
+from tfcolor.train import COMMAND as TRAINING
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,6 +32,18 @@ def trainings_of(scale):
     runs += [series.downstream[scale] for one in FIGURES.values() for series in one.series]
     steps = dict.fromkeys(step for run in runs for step in run.lineage())
     return [step for step in steps if isinstance(step, Training)]
+
+
+def parse(training, *more):
+    """Returns the experiment of a training, read as its command reads it."""
+    command, read = {
+        TRAIN: (TRAINING, read_experiment),
+        FIT_PARTS: (FIT, read_fit_experiment),
+    }[training.command]
+    flag_values = define_flags(command)
+    flags = [flag.format(data="data", seed=0) for flag in training.flags]
+    flag_values([training.command, f"--flagfile={training.config}", *flags, *more])
+    return read(flag_values)
 
 
 def test_row_and_column_names_are_unique_file_names(table):
@@ -57,25 +71,25 @@ def test_flags_of_evaluate_are_known(table):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_training_has_its_own_name_and_flags_that_train_takes(scale, monkeypatch):
+def test_every_training_has_its_own_name_and_flags_that_its_command_takes(scale, monkeypatch):
     monkeypatch.chdir(ROOT)
     named, kinds = {}, locate_images(scale, ROOT, "cval1k")
     for training in trainings_of(scale):
         name = (training.run_name, training.seed_offset)
         assert named.setdefault(name, training) == training
         assert training.images in kinds
-        flag_values = define_flags(TRAIN)
-        flags = [flag.replace("{data}", "data") for flag in training.flags]
-        flag_values(["train", f"--flagfile={training.config}", *flags])
-        experiment = read_experiment(flag_values)
+        experiment = parse(training)
         assert training.schedule is None or experiment.optimization.schedule == "steps"
+        if not isinstance(training.start, Training):
+            continue
+        start = parse(training.start)
+        if training.command == FIT_PARTS:
+            # Or the codes that were kept would be of no use.
+            assert (start.coding, start.pool) == (experiment.coding, experiment.pool)
+            continue
         # The widths of base and fine-tuned network agree, or nothing could be taken over.
-        if isinstance(training.start, Training):
-            before = define_flags(TRAIN)
-            before(["train", f"--flagfile={training.start.config}", *training.start.flags])
-            start = read_experiment(before)
-            assert start.run.backbone == experiment.run.backbone
-            assert start.backbone.width_multiplier == experiment.backbone.width_multiplier
+        assert start.run.backbone == experiment.run.backbone
+        assert start.backbone.width_multiplier == experiment.backbone.width_multiplier
 
 
 def test_every_small_network_can_be_built_and_frozen(monkeypatch):
@@ -83,11 +97,9 @@ def test_every_small_network_can_be_built_and_frozen(monkeypatch):
     networks = {}
     more = [f"--{task}_num_classes=4" for task in ("segmentation", "multilabel", "classification")]
     for training in trainings_of(SMALL):
-        if training.images == "colorization":
+        if training.images == "colorization" or training.command == FIT_PARTS:
             continue  # tests/test_configs.py builds those
-        flag_values = define_flags(TRAIN)
-        flag_values(["train", f"--flagfile={training.config}", *training.flags, *more])
-        experiment = read_experiment(flag_values)
+        experiment = parse(training, *more)
         run, task = experiment.run, experiment.task
         network = (run.field_of_view_blocks, run.frozen_through, experiment.backbone)
         networks[run.task, getattr(task, "taps", ()), getattr(task, "input", ""), network] = (
@@ -111,10 +123,11 @@ def test_every_flagfile_of_a_table_trains_something():
 def test_every_small_training_ends_within_an_hour_or_so(monkeypatch):
     monkeypatch.chdir(ROOT)
     for training in trainings_of(SMALL):
-        flag_values = define_flags(TRAIN)
-        flag_values(["train", f"--flagfile={training.config}", *training.flags])
-        experiment = read_experiment(flag_values)
-        assert experiment.training.num_steps <= 10_000, training.run_name
+        experiment = parse(training)
+        if training.command == TRAIN:
+            assert experiment.training.num_steps <= 10_000, training.run_name
+        elif training.start is None:
+            assert experiment.patches.max_samples <= 10_000, training.run_name
 
 
 def test_published_numbers_are_those_of_the_specification():
@@ -123,6 +136,8 @@ def test_published_numbers_are_those_of_the_specification():
         for number, table in TABLES.items()
         for row in table.rows
     }
+    assert numbers["1.1", "oriented"] == (5.5, 25.0)
+    assert numbers["1.2", "ours_10"] == (8.8, 21.1, 29.7, 16.4, 48.4)
     assert numbers["2.2", "gray"] == (0.343, 22.98)
     assert numbers["2.2", "fading"] == (0.299, 24.45)
     assert numbers["2.3", "fc6_to_fc7"] == (0.323, 24.22)

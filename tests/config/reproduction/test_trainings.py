@@ -42,3 +42,11 @@ def test_objects_are_classified_on_all_images():
     run = trainings.classified("small", "vgg16_voc2007", None, ("--z=1",), "_kmeans")
     assert run.name == "vgg16_voc2007_kmeans" and run.images == "objects"
     assert run.flags == (*trainings.laid("small_classification", "small_networks"), "--z=1")
+
+
+def test_autoencoders_are_pretrained_on_photographs():
+    run = trainings.autoencoded("full", "alexnet_autoencoder")
+    assert run.config == "configs/table_1_3/alexnet_autoencoder.cfg" and run.flags == ()
+    run = trainings.autoencoded("small", "alexnet_autoencoder")
+    assert run.images == "photographs"
+    assert run.flags == trainings.laid("small_autoencoder", "small_networks")

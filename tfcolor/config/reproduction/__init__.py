@@ -1,6 +1,8 @@
 """The tables and figures of the dissertation that can be reproduced, by number."""
 
+from tfcolor.config.reproduction.autoencoder_table import AUTOENCODER_TABLE
 from tfcolor.config.reproduction.comparison_table import COMPARISON_TABLE
+from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
 from tfcolor.config.reproduction.pretraining_figures import (
     LEARNING_RATE_FIGURE,
     SHIFT_FIGURE,
@@ -22,6 +24,9 @@ from tfcolor.config.reproduction.tables import (
 )
 
 TABLES = {
+    "1.1": VARIATIONS_TABLE,
+    "1.2": SAMPLE_SIZES_TABLE,
+    "1.3": AUTOENCODER_TABLE,
     "2.1": SAMPLES_TABLE,
     "2.2": VARIANTS_TABLE,
     "2.3": TAPS_TABLE,

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from tfcolor.config.reproduction.autoencoder_table import reconstructing_cells
 from tfcolor.config.reproduction.cells import (
     IMAGENET,
     IMAGENET_FOV,
@@ -109,7 +110,11 @@ COMPARISON_TABLE = Table(
                 ),
             },
         ),
-        _quoted("autoencoder", "Shortcut autoencoder (ours), AlexNet", 53.3, 28.7),
+        Row(
+            "autoencoder",
+            "Shortcut autoencoder (ours), AlexNet",
+            reconstructing_cells(53.3, 28.7, "alexnet_shortcut_autoencoder"),
+        ),
         _quoted("random_pathak", "Random (Pathak et al.), AlexNet", 53.3, 19.8),
         _k_means(ALEXNET, "k-means, AlexNet", 56.6, 32.6),
         _k_means(VGG, "k-means, VGG-16", 56.5, None),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcolor.config.reproduction.layout import Images
-from tfcolor.config.reproduction.study import Measure, Subject, Training, Weights
+from tfcolor.config.reproduction.study import FIT_PARTS, Measure, Subject, Training, Weights
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import write_json, write_text
 
@@ -33,7 +33,7 @@ class Place:
       work: the folder of runs, measurements and logs.
       data: the folder of the images.
       weights: the folder of converted runs; None if there is none.
-      flagfile: a flagfile of `train` laid over every other; empty for none.
+      flagfile: a flagfile of `train` laid over every other of it; empty for none.
       subset: flags of `evaluate` by kind of images.
     """
 
@@ -119,18 +119,30 @@ def train(training: Training, seed: int, place: Place) -> list[str]:
 def _train_command(training: Training, seed: int, place: Place) -> list[str]:
     """Returns the command that makes a run."""
     images, run = place.images[training.images], run_of(training, seed, place)
-    command = ["train", f"{FLAGFILE}{training.config}"]
-    command += [flag.replace("{data}", str(place.data)) for flag in training.flags]
-    command += [f"{FLAGFILE}{place.flagfile}"] if place.flagfile else []
+    own_seed, is_fit = seed + training.seed_offset, training.command == FIT_PARTS
+    command = [training.command, f"{FLAGFILE}{training.config}"]
+    command += [
+        flag.replace("{data}", str(place.data)).replace("{seed}", str(own_seed))
+        for flag in training.flags
+    ]
+    command += [f"{FLAGFILE}{place.flagfile}"] if place.flagfile and not is_fit else []
     command.append(f"--images={images.train}")
-    command += [f"--heldout_images={images.heldout}"] if images.heldout else []
+    # `fit_parts` learns nothing from held-out images: it is measured on them.
+    heldout = images.test if is_fit else images.heldout
+    command += [f"--heldout_images={heldout}"] if heldout else []
     if training.start:
-        command.append(f"--initial_weights={run_of(training.start, seed, place)}")
-        if not any(flag.startswith("--initial_checkpoint=") for flag in training.flags):
-            command.append("--initial_checkpoint=last")
+        command += _start_flags(training, run_of(training.start, seed, place))
     if training.schedule:
         command.append(f"--schedule_from={run_of(training.schedule, seed, place)}")
-    return [*command, f"--seed={seed + training.seed_offset}", f"--run_dir={run}"]
+    return [*command, f"--seed={own_seed}", f"--run_dir={run}"]
+
+
+def _start_flags(training: Training, start: Path) -> list[str]:
+    """Returns the flags that hand over what a run starts from."""
+    if training.command == FIT_PARTS:
+        return [f"--parts_from={start}"]
+    chosen = any(flag.startswith("--initial_checkpoint=") for flag in training.flags)
+    return [f"--initial_weights={start}", *([] if chosen else ["--initial_checkpoint=last"])]
 
 
 def _check_order(training: Training, seed: int, place: Place) -> None:
@@ -156,8 +168,8 @@ def measure_cell(subject: Subject, measure: Measure, seed: int, place: Place) ->
       place: where to read and write.
 
     Returns:
-      The figures of `evaluate`, with `commands`, in order, and `seconds`, all
-      trainings included, besides.
+      The figures of `evaluate`, or of the run that measures itself, with
+      `commands`, in order, and `seconds`, all trainings included, besides.
 
     Raises:
       UserError: if a command fails; the message shows its last lines.
@@ -167,17 +179,25 @@ def measure_cell(subject: Subject, measure: Measure, seed: int, place: Place) ->
     found = read_cell(subject, measure, seed, place)
     if found is not None:
         return found
-    path, command = _figures_path(subject, measure, seed, place)
+    path = _figures_path(subject, measure, seed, place)
     started = time.monotonic()
+    if subject.measures_itself:
+        (run,) = subject.runs
+        figures = json.loads((run_of(run, seed, place) / "result.json").read_text())
+    else:
+        figures = _evaluate(_evaluate_command(subject, measure, seed, place), path, place)
+    seconds = time.monotonic() - started + _training_seconds(subject, seed, place)
+    figures["commands"] = _commands(subject, measure, seed, place)
+    figures["seconds"] = round(seconds, 1)
+    write_json(path, figures)
+    return figures
+
+
+def _evaluate(command: Sequence[str], path: Path, place: Place) -> dict[str, Any]:
+    """Returns what `evaluate` finds, which is to be kept at a path."""
     raw = path.with_suffix(".partial.json")
     run_command([*command, f"--output_json={raw}"], place.work / "logs" / f"{path.stem}.log")
-    seconds = time.monotonic() - started + _training_seconds(subject, seed, place)
-    figures = {
-        **json.loads(raw.read_text()),
-        "commands": _commands(subject, measure, seed, place),
-        "seconds": round(seconds, 1),
-    }
-    write_json(path, figures)
+    figures: dict[str, Any] = json.loads(raw.read_text())
     raw.unlink()
     return figures
 
@@ -194,7 +214,7 @@ def read_cell(subject: Subject, measure: Measure, seed: int, place: Place) -> di
     Returns:
       As `measure_cell`; None if there is no such measurement.
     """
-    path, _ = _figures_path(subject, measure, seed, place)
+    path = _figures_path(subject, measure, seed, place)
     results = _results(subject, seed, place)
     if not path.exists() or not all(result.exists() for result in results):
         return None
@@ -205,22 +225,21 @@ def read_cell(subject: Subject, measure: Measure, seed: int, place: Place) -> di
     return figures if is_current else None
 
 
-def _figures_path(
-    subject: Subject, measure: Measure, seed: int, place: Place
-) -> tuple[Path, list[str]]:
-    """Returns the file of a measurement, and the command that makes it."""
-    command = _evaluate_command(subject, measure, seed, place)
+def _figures_path(subject: Subject, measure: Measure, seed: int, place: Place) -> Path:
+    """Returns the file of a measurement."""
+    command = _commands(subject, measure, seed, place)[-1]
     names = [run_of(run, seed, place).name for run in subject.runs] or ["gray"]
     # Flags make a difference too.
-    mark = hashlib.sha256(format_command(command).encode()).hexdigest()[:8]
-    return place.work / "figures" / f"{names[0]}_{measure.name}_{mark}.json", command
+    mark = hashlib.sha256(command.encode()).hexdigest()[:8]
+    return place.work / "figures" / f"{names[0]}_{measure.name}_{mark}.json"
 
 
 def _commands(subject: Subject, measure: Measure, seed: int, place: Place) -> list[str]:
     """Returns all commands that lead to a measurement, in order."""
     steps = dict.fromkeys(step for run in subject.runs for step in run.lineage())
     commands = [_train_command(step, seed, place) for step in steps if isinstance(step, Training)]
-    commands.append(_evaluate_command(subject, measure, seed, place))
+    if not subject.measures_itself:
+        commands.append(_evaluate_command(subject, measure, seed, place))
     return [format_command(command) for command in commands]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfcolor.config.reproduction.study import SMALL
+from tfcolor.data.digit_variations import VARIATIONS
 
 COLORIZATION = "colorization"
 """Photographs that colorizers of chapter 2 learn from and are measured on."""
@@ -16,6 +17,8 @@ OBJECTS = "objects"
 """Images with the classes of all their objects."""
 LABELS, HIERARCHY = "labels", "hierarchy"
 """Images with one class each, and with what merges the classes by their meaning."""
+DIGITS = {name: f"mnist_{name}" for name in VARIATIONS}
+"""The variations of MNIST, by their names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +26,10 @@ class Images:
     """One kind of images.
 
     Args:
-      train: value of `--images` of `train`.
-      heldout: value of `--heldout_images`; empty to leave it out.
-      test: value of `--images` of `evaluate`; empty if nothing is measured on
-        this kind.
+      train: value of `--images` of `train` and `fit_parts`.
+      heldout: value of `--heldout_images` of `train`; empty to leave it out.
+      test: value of `--images` of `evaluate` and of `--heldout_images` of
+        `fit_parts`; empty if nothing is measured on this kind.
       needs: files and folders that have to be there.
       other_needs: files and folders of which one has to be there; empty for none.
     """
@@ -61,8 +64,22 @@ def locate_images(scale: str, data: Path, dataset: str) -> Mapping[str, Images]:
       Images by kind, whether they are there or not; see `Images.missing`.
     """
     if scale == SMALL:
-        return _locate_small(data)
-    return {COLORIZATION: _locate_colorization(data, dataset), **_locate_full(data)}
+        return {**_locate_small(data), **_locate_digits(data, "valid")}
+    return {
+        COLORIZATION: _locate_colorization(data, dataset),
+        **_locate_full(data),
+        **_locate_digits(data, "test"),
+    }
+
+
+def _locate_digits(data: Path, test: str) -> dict[str, Images]:
+    """Returns the places of the variations of MNIST, measured on one of their splits."""
+    folder = data / "mnist"
+    places = {kind: f"{kind}:{folder}" for kind in DIGITS.values()}
+    return {
+        kind: Images(f"{place}:train", f"{place}:valid", f"{place}:{test}", (folder,))
+        for kind, place in places.items()
+    }
 
 
 def _locate_small(data: Path) -> dict[str, Images]:

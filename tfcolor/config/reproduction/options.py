@@ -11,9 +11,10 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 
 LAYOUTS = {
-    SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007",
-    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007 and VOC2012, or train and val for"
-    " tables 2.2 to 2.5",
+    SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007 and"
+    " mnist",
+    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012 and mnist, or train and val"
+    " for tables 2.2 to 2.5",
 }
 """What the folder of the data holds, by scale."""
 
@@ -47,7 +48,7 @@ class ReproduceOptions:
         "folder of runs, measurements and logs, which tables may share; empty for --output, or for"
         " runs/reproduction_SCALE without it",
     )
-    train_flagfile: str = option("", "flagfile of train laid over every other")
+    train_flagfile: str = option("", "flagfile of train laid over every other of it")
 
 
 def choose_output(options: ReproduceOptions) -> Path:

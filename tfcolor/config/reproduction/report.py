@@ -29,8 +29,7 @@ def make_records(number: str, table: Table, measured: Measured, scale: str) -> l
     for row in table.rows:
         for column in table.columns:
             seeds = measured.get((row.name, column.name), ())
-            values = [one[column.key] for one in seeds if one.get(column.key) is not None]
-            values = [column.factor * value for value in values]
+            values = [value for one in seeds if (value := column.read(one)) is not None]
             published = row.cells[column.name].published if column.name in row.cells else None
             if not values and published is None:
                 continue
@@ -70,6 +69,7 @@ def format_report(
     is_small = any(record["scale"] == SMALL for record in records)
     lines = [f"# Table {number}. {table.title}", "", head]
     lines += ["", table.note] if table.note and is_small else []
+    lines += ["", table.remark] if table.remark else []
     lines += ["", *_format_table(table, records), ""]
     lines.append(
         "Mean and standard deviation over the seeds; published numbers are those of the"

@@ -114,11 +114,8 @@ def _reproduce_table(options: ReproduceOptions) -> Path:
 
 def _format_figures(job: Job, one: dict[str, Any]) -> str:
     """Returns what a measurement found, in the units of its columns."""
-    pairs = [(column, one.get(column.key)) for column in job.columns]
-    texts = [
-        "none" if value is None else f"{column.factor * value:.{column.digits}f}"
-        for column, value in pairs
-    ]
+    pairs = [(column, column.read(one)) for column in job.columns]
+    texts = ["none" if value is None else f"{value:.{column.digits}f}" for column, value in pairs]
     return ", ".join(texts)
 
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 SMALL, FULL = "small", "full"
 SCALES = (SMALL, FULL)
+TRAIN, FIT_PARTS = "train", "fit_parts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Weights:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One run of `train`, and those that have to come before it.
+    """One run of `train` or `fit_parts`, and those that have to come before it.
 
     Two equal trainings are one run, whichever cells, rows or tables need it.
 
@@ -38,11 +40,12 @@ class Training:
         from.
       config: flagfile, relative to the project.
       images: what it learns from, by name in the layout of the data.
-      flags: flags of `train` laid over the flagfile, in order; {data} stands for
-        the folder of the data.
-      start: whose backbone it takes over; None for none.
+      flags: flags of the command laid over the flagfile, in order; {data} stands
+        for the folder of the data, {seed} for the seed of the run.
+      start: whose backbone, or whose parts, it takes over; None for none.
       schedule: the training whose found schedule it follows; None for none.
       seed_offset: added to the seed of this run, not of those before it.
+      command: that makes it, `TRAIN` or `FIT_PARTS`.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Training:
     start: "Training | Weights | None" = None
     schedule: "Training | None" = None
     seed_offset: int = 0
+    command: str = TRAIN
 
     @property
     def run_name(self) -> str:
@@ -95,6 +99,8 @@ class Column:
       key: name of the figure in the JSON of `evaluate`.
       digits: decimals in the report.
       factor: from the figure to the published unit, 100 for percent.
+      own_key: name of the figure in the result of a run that measures itself;
+        empty if it is that of `key`.
     """
 
     name: str
@@ -103,6 +109,19 @@ class Column:
     key: str
     digits: int = 1
     factor: float = 100.0
+    own_key: str = ""
+
+    def read(self, figures: Mapping[str, Any]) -> float | None:
+        """Returns a cell's number in the published unit.
+
+        Args:
+          figures: what was measured.
+
+        Returns:
+          The number; None if it is not among the figures.
+        """
+        value = figures.get(self.key, figures.get(self.own_key))
+        return None if value is None else self.factor * float(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +136,11 @@ class Subject:
 
     runs: tuple[Training, ...] = ()
     flags: tuple[str, ...] = ()
+
+    @property
+    def measures_itself(self) -> bool:
+        """Tells whether the figures are in the result of its run, on held-out images."""
+        return any(run.command == FIT_PARTS for run in self.runs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +192,7 @@ class Table:
       note: how the small scale differs in kind, for the report.
       subset: flags of `evaluate` for colorization at full scale.
       reading: how to read our numbers beside the published ones.
+      remark: on the data at either scale, for the report.
     """
 
     title: str
@@ -177,6 +202,7 @@ class Table:
     note: str = ""
     subset: tuple[str, ...] = ()
     reading: str = "compare the order of the rows"
+    remark: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The trainings of chapter 3 at either scale: pretraining and what follows it.
+"""The trainings of chapters 1 and 3 at either scale: pretraining and what follows it.
 
 At small scale flagfiles of configs/base are laid over the published ones: that of
 the task, that of the network, that of the length. Images with labels are those of
@@ -75,6 +75,20 @@ def colorized(
         name = f"{setting.network}_{name.partition('_')[2]}"
     files = laid(setting.pretraining, setting.thin, f"small_{num_epochs}_epochs")
     return Training(name, f"configs/{path}.cfg", setting.images, (*files, *flags))
+
+
+def autoencoded(scale: str, name: str) -> Training:
+    """Returns a pretraining of table 1.3 by reconstruction.
+
+    Args:
+      scale: "small" or "full".
+      name: of its flagfile in configs/table_1_3, without suffix.
+
+    Returns:
+      A training on images in color from random weights.
+    """
+    files = laid("small_autoencoder", THIN.thin) if scale == SMALL else ()
+    return Training(name, f"configs/table_1_3/{name}.cfg", PHOTOGRAPHS, files)
 
 
 def supervised(
