@@ -118,6 +118,22 @@ def test_filters_of_groups_see_their_own_channels_and_large_patches_stay_random(
         assert (spread.max() < 1e-4) == (name in untouched), name
 
 
+def test_half_precision_networks_get_variables_of_full_precision():
+    images = _textures(24, 6)
+    exact, mixed = [], []
+    for policy, found in (("float32", exact), ("mixed_bfloat16", mixed)):
+        tf.keras.mixed_precision.set_global_policy(policy)
+        try:
+            backbone = _build("cifar_shallow")
+            initialize_by_kmeans(backbone, images, seed=5)
+        finally:
+            tf.keras.mixed_precision.set_global_policy("float32")
+        found += [layer.kernel.numpy() for layer in backbone.convolutions.values()]
+    assert all(kernel.dtype == np.float32 for kernel in mixed)
+    # The first layer sees the same images but for their rounding to 8 bits.
+    np.testing.assert_allclose(mixed[0], exact[0], atol=0.05 * np.abs(exact[0]).max())
+
+
 def test_the_same_seed_gives_the_same_weights():
     images = _textures(16, 6)
     weights = []

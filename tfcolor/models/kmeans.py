@@ -213,13 +213,14 @@ def _normalize_features(
 ) -> None:
     """Gives every feature unit variance, and the mean that its nonlinearity is to see."""
     if layer.use_bias:
-        layer.bias.assign(tf.zeros_like(layer.bias))
+        layer.bias.assign(tf.zeros(layer.bias.shape))
     responses = tf.cast(respond(), tf.float32)
     mean, variance = tf.nn.moments(responses, [0, 1, 2])
     if not bool(tf.reduce_all(variance > 0)):
         raise UserError(f"cannot initialize {name}: a feature is the same on all images")
     deviation = tf.sqrt(variance)
-    layer.kernel.assign(layer.kernel / deviation)
+    # Within a layer's call Keras reads variables in the layer's precision.
+    layer.kernel.assign(layer.kernel.numpy() / deviation)
     if norm is None:
         layer.bias.assign(INITIAL_MEAN - mean / deviation)
     else:
