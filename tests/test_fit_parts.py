@@ -69,6 +69,7 @@ def test_help_teaches(capsys):
 def test_run_leaves_everything_that_was_promised(upright_run):
     left = {path.name for path in upright_run.iterdir()}
     assert {"flags.cfg", "run.json", "metrics.jsonl", "result.json", "network.npz"} <= left
+    assert list((upright_run / "events" / "parts").iterdir())
     result = result_of(upright_run)
     assert result["num_parts"] == 12 and result["num_images"] == 150
     assert result["heldout_num_images"] == 1000
@@ -117,6 +118,31 @@ def test_parts_and_codes_of_another_run_are_taken_over(upright_run, tmp_path, ca
         np.testing.assert_array_equal(ours["means"], taken["means"])
     assert result_of(run)["svm_strength"] == 0.01
     assert result_of(run)["heldout_error_rate"] < 0.2
+
+
+def test_clusters_of_pixels_give_sums_for_a_machine(tmp_path):
+    run, flags = tmp_path / "clusters", ["--classifier=svm", "--svm_strengths=0.01"]
+    flags += ["--parts_kind=kmeans", "--parts_coding=triangle", "--svm_standardize"]
+    flags += ["--pool_window=7", "--pool_stride=7", f"--run_dir={run}"]
+    assert fit(*SMALL, *flags) == 0
+    assert result_of(run)["heldout_error_rate"] < 0.15
+    fitted = load_fitted_network(run)
+    assert fitted.network.top_features == 3 * 3 * 12 == len(fitted.scorer.weights)
+    top = fitted.network(np.ones((1, 28, 28, 1), np.float32), convolutional=False)["top"]
+    assert not np.any(top)  # background
+
+
+def test_gaussian_parts_are_taken_over_with_another_coding(tmp_path):
+    first, second = tmp_path / "hard", tmp_path / "soft"
+    small = [*SMALL, "--heldout_images=", "--heldout_fraction=0"]
+    assert fit(*small, "--parts_kind=gaussian", f"--run_dir={first}") == 0
+    flags = [f"--parts_from={first}", "--parts_coding=soft", "--classifier=none"]
+    assert fit(*small, *flags, f"--run_dir={second}") == 0
+    ours, taken = (load_fitted_network(run) for run in (first, second))
+    np.testing.assert_array_equal(ours.arrays["covariances"], taken.arrays["covariances"])
+    image = np.random.default_rng(0).random((1, 28, 28, 1), np.float32)
+    codes, numbers = ours.network.code(image), taken.network.code(image)
+    np.testing.assert_array_equal(np.argmax(numbers, axis=-1), codes)
 
 
 def test_finished_run_is_recognized(upright_run, capfd):

@@ -42,6 +42,15 @@ def test_edges_and_parts_of_another_run_become_the_flags(tiny_parts_run):
     (["--upright_images=builtin:digits"], "--classes_num_rotations above 1"),
     (["--classifier=svm", "--parts_num_rotations=8", "--classes_num_rotations=8",
       "--upright_images=builtin:digits"], "--classifier=mixture"),
+    (["--parts_coding=soft"], "expected hard with --parts_kind=bernoulli"),
+    (["--parts_kind=kmeans", "--parts_coding=raw"], "expected hard, triangle, soft"),
+    (["--parts_kind=kmeans", "--parts_coding=triangle"], "features that are 0 or 1"),
+    (["--parts_kind=kmeans", "--parts_coding=soft", "--classifier=svm", "--keep_codes"],
+      "--keep_codes is for --parts_coding=hard"),
+    (["--parts_kind=gaussian", "--parts_coding=raw", "--classifier=none", "--pool_dilation=1"],
+      "--pool_dilation is for --parts_coding=hard"),
+    (["--parts_kind=kmeans", "--parts_num_rotations=4"], "--parts_num_rotations=4: expected 1"),
+    (["--parts_kind=kmeans", "--parts_num_restarts=2"], "--parts_num_restarts=2: expected 1"),
 ])  # fmt: skip
 def test_flags_that_do_not_fit_each_other_are_named(flags, words):
     with pytest.raises(UsageError, match=words):

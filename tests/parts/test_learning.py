@@ -7,6 +7,7 @@ from tfcolor.core.errors import UserError
 from tfcolor.parts.edges import EdgeOptions
 from tfcolor.parts.learning import PartOptions, Parts, draw_patches, learn_parts
 from tfcolor.parts.patches import PatchOptions
+from tfcolor.parts.pixels import PixelOptions, patch_features
 
 PATCHES = PatchOptions(size=4, samples_per_image=10, max_samples=300)
 
@@ -21,10 +22,10 @@ def images():
     return (255 * np.clip(3 - distance, 0, 1)).astype(np.uint8)[..., None]
 
 
-def learn(images, options, seed=0):
-    """Returns the parts of images."""
-    sample = draw_patches(images, EdgeOptions(), PATCHES, options, seed=seed)
-    return sample, learn_parts(sample, options, seed=seed)
+def learn(images, options, seed=0, pixels=None):
+    """Returns the parts of images, of edges unless options for pixels are given."""
+    sample = draw_patches(images, pixels or EdgeOptions(), PATCHES, options, seed=seed)
+    return sample, learn_parts(sample, options, pixels, seed=seed)
 
 
 def test_parts_are_ordered_and_look_like_what_they_stand_for(images):
@@ -83,3 +84,46 @@ def test_more_parts_than_patches_and_empty_images_are_named(images):
         learn(images, PartOptions(num_components=301))
     with pytest.raises(UserError, match=r"min_edges|threshold|edges"):
         learn(np.full_like(images, 128), PartOptions(num_components=2))
+
+
+def test_clusters_are_means_of_the_patches_nearest_to_them(images):
+    pixels = PixelOptions(whiten=True)
+    options = PartOptions(kind="kmeans", num_components=5, num_iterations=100)
+    sample, parts = learn(images, options, pixels=pixels)
+    features = patch_features(sample.pixels, pixels, parts.whitening)[:, 0]
+    distances = np.linalg.norm(features[:, None] - parts.means[:, 0], axis=2)
+    nearest = distances.argmin(axis=1)
+    assert parts.counts.tolist() == np.bincount(nearest).tolist()
+    assert parts.counts.tolist() == sorted(parts.counts, reverse=True)
+    for part in range(5):
+        own = nearest == part
+        np.testing.assert_allclose(parts.means[part, 0], features[own].mean(axis=0), atol=1e-4)
+        picture = sample.pixels[own, 0].mean(axis=0) / 255
+        np.testing.assert_allclose(parts.pictures[part], picture, atol=1e-5)
+    inertia = np.square(distances.min(axis=1)).sum()
+    assert parts.log_likelihood == pytest.approx(-inertia / 2, rel=1e-4)
+    with pytest.raises(UserError, match="no cluster has 301 patches"):
+        learn(images, PartOptions(kind="kmeans", num_components=2, min_count=301), pixels=pixels)
+
+
+def test_patches_of_pixels_have_contrast(images):
+    spotted = images.copy()
+    spotted[:, :, 12:] = 77
+    options, pixels = PartOptions(kind="kmeans", num_components=2), PixelOptions(min_std=0.2)
+    sample, _ = learn(spotted, options, pixels=pixels)
+    assert (sample.pixels / 255).std(axis=(1, 2, 3, 4)).min() >= 0.2
+    with pytest.raises(UserError, match=r"deviation of pixels_min_std=0.2: lower that"):
+        learn(np.full_like(images, 128), options, pixels=pixels)
+
+
+def test_gaussian_parts_in_rotations_come_back_from_a_file(images):
+    options = PartOptions(kind="gaussian", num_components=3, num_rotations=4, num_iterations=3)
+    sample, parts = learn(images, options, pixels=PixelOptions())
+    assert sample.edges.shape[-1] == 0 and sample.pixels.shape[1] == 4
+    assert parts.means.shape == (3, 4, 16) and parts.layout.num_features == 12
+    assert parts.covariances.shape == (1, 1, 16, 16) and parts.whitening is None
+    again = Parts.from_arrays(parts.arrays())
+    np.testing.assert_array_equal(again.covariances, parts.covariances)
+    np.testing.assert_array_equal(again.mixture.weights, np.full((3, 4), 1 / 12))
+    # Each patch belongs to the pose in which all its rotations are likeliest.
+    assert parts.counts.sum() == len(sample.pixels)

@@ -70,3 +70,15 @@ def test_standardizing_is_folded_into_the_weights():
 def test_too_few_images_for_the_folds_are_named():
     with pytest.raises(UserError, match="2 images: expected at least --svm_num_folds=5"):
         fit_svm(scipy.sparse.csr_matrix(POINTS), LABELS, SvmOptions(), seed=0)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_dense_and_sparse_features_give_the_same_machine(standardize):
+    features = np.random.default_rng(5).normal(3, 2, (40, 6)).round(2)
+    options = SvmOptions(strengths=(0.01,), standardize=standardize)
+    sparse, dense = (
+        fit_svm(kind(features), np.arange(40) % 3, options, seed=0)[0]
+        for kind in (scipy.sparse.csr_matrix, np.asarray)
+    )
+    np.testing.assert_allclose(dense.weights, sparse.weights, atol=1e-4)
+    np.testing.assert_allclose(dense.biases, sparse.biases, atol=1e-4)

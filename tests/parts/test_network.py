@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.parts.edges import EdgeOptions
+from tfcolor.parts.edges import EdgeOptions, oriented_edges
 from tfcolor.parts.learning import Parts
-from tfcolor.parts.network import CodingOptions, PartsNetwork
+from tfcolor.parts.network import PartsNetwork
+from tfcolor.parts.part_layer import CodingOptions, EdgePartLayer
 from tfcolor.parts.pooling import FeatureLayout, PoolOptions, pooled_matrix
 
 SIZE, NUM_PARTS = 3, 5
@@ -25,9 +26,7 @@ def build_network(side=14, channels=1, min_edges=2):
         0.0,
     )
     return PartsNetwork(
-        parts,
-        EdgeOptions(),
-        CodingOptions(min_edges, 0),
+        EdgePartLayer(parts, EdgeOptions(), CodingOptions(min_edges, 0)),
         PoolOptions(window=2, stride=2),
         canonical_size=side,
         input_channels=channels,
@@ -42,7 +41,7 @@ def images():
 
 def reference_codes(network, images):
     """Returns the likeliest part at each position, by loops."""
-    edges = network.detect_edges(images).numpy().astype(float)
+    edges = oriented_edges(images, EdgeOptions()).numpy().astype(float)
     means = np.random.default_rng(0).uniform(0.05, 0.95, (NUM_PARTS, SIZE * SIZE * 8))
     count = 14 - SIZE + 1
     codes = np.full((len(images), count, count), -1)
@@ -64,7 +63,7 @@ def test_maps_are_one_hot_codes_and_their_pooled_form(images):
     maps = network(tf.constant(images / 255, tf.float32))
     codes = network.code(images).numpy()
     np.testing.assert_array_equal(maps["parts"], tf.one_hot(codes, NUM_PARTS))
-    np.testing.assert_array_equal(maps["edges"], network.detect_edges(images))
+    np.testing.assert_array_equal(maps["edges"], oriented_edges(images, EdgeOptions()))
     np.testing.assert_array_equal(maps["top"], maps["pooled"])
     pooled = pooled_matrix(codes, network.layout, PoolOptions(window=2, stride=2)).toarray()
     np.testing.assert_array_equal(maps["pooled"].numpy().reshape(3, -1), pooled)

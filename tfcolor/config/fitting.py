@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import scipy.sparse
 import tensorflow as tf
 from absl import flags
 
+from tfcolor.analysis.figures import rasterize
+from tfcolor.analysis.part_pictures import NamedParts, PartPicturesOptions, show_parts
 from tfcolor.config.experiment import UNRECORDED, check_same_flags
 from tfcolor.config.flags import write_flagfile
 from tfcolor.config.parts_runs import (
@@ -39,6 +41,7 @@ from tfcolor.parts.network import PartsNetwork
 from tfcolor.parts.pooling import pooled_matrix
 from tfcolor.parts.scorer import ClassScorer
 from tfcolor.parts.turning import turned_matrix
+from tfcolor.training.events import Events
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.signals import StoppedError, StopRequest, listen_for_stop
 
@@ -60,6 +63,7 @@ class Fitting:
         self, experiment: FitExperiment, directory: RunDirectory, request: StopRequest
     ) -> None:
         self._experiment, self._directory, self._request = experiment, directory, request
+        self._events = Events(directory.events, is_active=True)
         self._seconds: dict[str, float] = {}
 
     def run(self, readers: dict[str, ExampleReader]) -> dict[str, Any]:
@@ -120,10 +124,12 @@ class Fitting:
         experiment = self._experiment
         say("drawing patches")
         sample = draw_patches(
-            images, experiment.edges, experiment.patches, experiment.parts, seed=fit.seed
+            images, experiment.first, experiment.patches, experiment.parts, seed=fit.seed
         )
         state_path = self._directory.checkpoints / STATE_FILE
         start = FitState.from_arrays(load_arrays(state_path)) if state_path.exists() else None
+        if experiment.parts.kind == "kmeans":
+            say("clustering patches")
         total = experiment.parts.num_iterations * experiment.parts.num_restarts
         done = sum(map(len, start.histories)) if start else 0
         self._directory.forget_after(done)
@@ -131,12 +137,16 @@ class Fitting:
             parts = learn_parts(
                 sample,
                 experiment.parts,
+                experiment.pixels,
                 seed=fit.seed,
                 start=start,
                 on_iteration=lambda state: self._keep(state, len(sample.pixels), progress),
             )
         save_arrays(path, parts.arrays())
         state_path.unlink(missing_ok=True)
+        shown = show_parts([NamedParts(path.parent.name, parts)], PartPicturesOptions())
+        self._events.write("parts", {"parts": rasterize(shown.figure)}, total)
+        self._events.flush()
         return parts
 
     def _keep(self, state: FitState, num_patches: int, progress: ProgressReport) -> None:
@@ -145,6 +155,7 @@ class Fitting:
         step = sum(map(len, state.histories))
         value = state.histories[-1][-1] / num_patches
         self._directory.log_step({"step": step, "log_likelihood_per_patch": value})
+        self._events.write("parts", {"log_likelihood_per_patch": value}, step)
         progress.advance(note=f"log-likelihood {value:.4f} per patch")
         if self._request.signal_number is not None:
             say(f"stopped by a signal; iteration {step} is saved, run again to go on")
@@ -212,8 +223,11 @@ class Fitting:
 
     def _pool(
         self, network: PartsNetwork, images: np.ndarray, num_turns: int = 1
-    ) -> scipy.sparse.csr_matrix:
+    ) -> np.ndarray | scipy.sparse.csr_matrix:
         """Returns the pooled parts of images, in `num_turns` rotations each."""
+        if not network.is_hard:
+            pooled = _by_batch(lambda batch: network.pool(batch).numpy(), images)
+            return np.concatenate([batch.reshape(len(batch), -1) for batch in pooled])
         codes = self._code(network, images, for_pooling=num_turns == 1)
         if num_turns == 1:
             return pooled_matrix(codes, network.layout, self._experiment.pool)
@@ -229,7 +243,9 @@ class Fitting:
         path = folder / f"{digest.hexdigest()[:16]}.npz"
         if path.exists():
             return load_arrays(path)["codes"].astype(np.int32)
-        codes = np.concatenate(list(_coded(network, images, for_pooling)))
+        codes = np.concatenate(list(_by_batch(
+            lambda batch: network.code(batch, for_pooling=for_pooling).numpy(), images
+        )))  # fmt: skip
         if fit.keep_codes:
             save_arrays(path, {"codes": codes.astype(np.int16)})
         return codes
@@ -300,12 +316,11 @@ def middle_squares(images: np.ndarray) -> np.ndarray:
     return images[:, top : top + side, left : left + side]
 
 
-def _coded(network: PartsNetwork, images: np.ndarray, for_pooling: bool) -> Iterator[np.ndarray]:
-    """Yields the codes of images, batch by batch, int32 [B, H, W]."""
+def _by_batch(work: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields what comes of images, batch by batch."""
     starts = range(0, len(images), IMAGES_PER_BATCH)
     for start in track(starts, "coding", len(starts), "batches"):
-        batch = images[start : start + IMAGES_PER_BATCH]
-        yield network.code(batch, for_pooling=for_pooling).numpy()
+        yield work(images[start : start + IMAGES_PER_BATCH])
 
 
 def _choose_run_dir(experiment: FitExperiment) -> Path:

@@ -19,8 +19,10 @@ from tfcolor.parts.class_mixtures import ClassMixtureOptions
 from tfcolor.parts.edges import EdgeOptions
 from tfcolor.parts.learning import PartOptions, Parts
 from tfcolor.parts.linear_svm import SvmOptions
-from tfcolor.parts.network import CodingOptions, PartsNetwork
+from tfcolor.parts.network import PartsNetwork
+from tfcolor.parts.part_layer import CODINGS, HARD, CodingOptions, EdgePartLayer, PixelPartLayer
 from tfcolor.parts.patches import PatchOptions
+from tfcolor.parts.pixels import PixelOptions
 from tfcolor.parts.pooling import PoolOptions
 from tfcolor.parts.scorer import ClassScorer
 
@@ -40,6 +42,12 @@ class FitOptions:
         "the last layer: a mixture for each class, a linear support vector machine, or none",
         choices=CLASSIFIERS,
     )
+    parts_coding: str = option(
+        HARD,
+        "what a patch becomes: its likeliest part, or a number for every part: how much likelier "
+        "it is than on average (triangle), its log posterior (soft) or log density (raw)",
+        choices=CODINGS["gaussian"],
+    )
     parts_from: str = option(
         "", "a run of fit_parts whose edges and parts are taken over; empty learns them"
     )
@@ -56,6 +64,7 @@ FIT_OPTIONS: tuple[tuple[type, str], ...] = (
     (FitOptions, ""),
     (DataOptions, ""),
     (EdgeOptions, "edges_"),
+    (PixelOptions, "pixels_"),
     (PatchOptions, "patches_"),
     (PartOptions, "parts_"),
     (CodingOptions, "coding_"),
@@ -73,7 +82,8 @@ class FitExperiment:
     Args:
       fit: classifier and folders.
       data: images.
-      edges: the first layer.
+      edges: the first layer of Bernoulli parts.
+      pixels: what the other parts take patches of pixels for.
       patches: what parts are learned from.
       parts: the second layer.
       coding: which patches are background.
@@ -85,12 +95,18 @@ class FitExperiment:
     fit: FitOptions
     data: DataOptions
     edges: EdgeOptions
+    pixels: PixelOptions
     patches: PatchOptions
     parts: PartOptions
     coding: CodingOptions
     pool: PoolOptions
     classes: ClassMixtureOptions
     svm: SvmOptions
+
+    @property
+    def first(self) -> EdgeOptions | PixelOptions:
+        """Returns what is below the parts."""
+        return self.edges if self.parts.kind == "bernoulli" else self.pixels
 
 
 class ClassificationView(NamedTuple):
@@ -151,10 +167,9 @@ def read_fit_experiment(flag_values: flags.FlagValues) -> FitExperiment:
     experiment = _read(flag_values)
     if experiment.fit.parts_from:
         other = load_fit_experiment(experiment.fit.parts_from)
-        for name, prefix in (("edges", "edges_"), ("patches", "patches_"), ("parts", "parts_")):
-            taken = getattr(other, name)
-            for field, value in dataclasses.asdict(taken).items():
-                flag_values[f"{prefix}{field}"].value = value
+        for name in ("edges", "pixels", "patches", "parts"):
+            for field, value in dataclasses.asdict(getattr(other, name)).items():
+                flag_values[f"{name}_{field}"].value = value
         flag_values["input"].value = other.fit.input
         experiment = _read(flag_values)
     turned, turns = experiment.classes.num_rotations, experiment.parts.num_rotations
@@ -166,6 +181,8 @@ def read_fit_experiment(flag_values: flags.FlagValues) -> FitExperiment:
         raise UsageError(
             "--upright_images is for --classifier=mixture with --classes_num_rotations above 1"
         )
+    _check_kind(experiment.parts)
+    _check_coding(experiment)
     return experiment
 
 
@@ -233,10 +250,13 @@ def build_parts_network(experiment: FitExperiment, parts: Parts, side: int) -> P
     Returns:
       A network for images of any size.
     """
+    layer: EdgePartLayer | PixelPartLayer
+    if experiment.parts.kind == "bernoulli":
+        layer = EdgePartLayer(parts, experiment.edges, experiment.coding)
+    else:
+        layer = PixelPartLayer(parts, experiment.pixels, experiment.fit.parts_coding)
     return PartsNetwork(
-        parts,
-        experiment.edges,
-        experiment.coding,
+        layer,
         experiment.pool,
         canonical_size=side,
         input_channels=3 if experiment.fit.input == "color" else 1,
@@ -274,6 +294,41 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read {path}: {error}; fit the parts again") from error
+
+
+def _check_kind(parts: PartOptions) -> None:
+    """Raises UsageError where clusters are to do what only mixtures do."""
+    if parts.kind != "kmeans":
+        return
+    for name in ("num_rotations", "num_polarities", "num_restarts"):
+        value = getattr(parts, name)
+        if value != 1:
+            raise UsageError(f"--parts_{name}={value}: expected 1 with --parts_kind=kmeans")
+
+
+def _check_coding(experiment: FitExperiment) -> None:
+    """Raises UsageError where something does not fit the codes of parts."""
+    fit, pool, kind = experiment.fit, experiment.pool, experiment.parts.kind
+    coding = fit.parts_coding
+    if coding not in CODINGS[kind]:
+        known = ", ".join(CODINGS[kind])
+        raise UsageError(f"--parts_coding={coding}: expected {known} with --parts_kind={kind}")
+    if coding == HARD:
+        return
+    if fit.classifier == "mixture":
+        raise UsageError(
+            "--classifier=mixture is a model of features that are 0 or 1, which "
+            f"--parts_coding={coding} has not: expected --classifier=svm or none, or "
+            f"--parts_coding={HARD}"
+        )
+    unused = {
+        "--keep_codes": fit.keep_codes,
+        "--pool_dilation": pool.dilation,
+        "--pool_rotation_spread": pool.rotation_spread,
+    }
+    for flag, value in unused.items():
+        if value:
+            raise UsageError(f"{flag} is for --parts_coding={HARD}, not {coding}")
 
 
 def _read(flag_values: flags.FlagValues) -> FitExperiment:

@@ -137,15 +137,9 @@ class GaussianMixture(MixtureParameters):
             constant, linear, quadratic = self._terms(center)
         size = self.means.shape[2]
         centered = features - tf.constant(center, tf.float32)
-        products = second_features(centered, quadratic.shape[2])
-        quadratic = np.broadcast_to(quadratic, [*self.weights.shape, quadratic.shape[2]])
         return (
             tf.tensordot(centered, tf.constant(linear.reshape(-1, size).T, tf.float32), 1)
-            + tf.tensordot(
-                products,
-                tf.constant(quadratic.reshape(-1, quadratic.shape[2]).T, tf.float32),
-                1,
-            )
+            + _quadratic_part(centered, quadratic, self.weights.shape)
             + tf.constant(constant.ravel(), tf.float32)
         )
 
@@ -220,6 +214,21 @@ class GaussianMixture(MixtureParameters):
             (linear * shifts).sum(axis=2) + log_determinants + size * np.log(2 * np.pi)
         )
         return constant, linear, quadratic
+
+
+def _quadratic_part(
+    centered: tf.Tensor, quadratic: np.ndarray, shape: tuple[int, ...]
+) -> tf.Tensor:
+    """Returns what second moments add to log densities, [..., K P], or [..., 1] for all."""
+    size, count = centered.shape[-1], quadratic.shape[2]
+    if quadratic.shape[:2] == (1, 1) and count > size:
+        # One product of matrices: coding by all products of two took ten times as long.
+        triangle = np.zeros([size, size], np.float32)
+        triangle[np.tril_indices(size)] = quadratic[0, 0]
+        rows = tf.tensordot(centered, tf.constant(triangle.T), 1)
+        return tf.reduce_sum(rows * centered, axis=-1, keepdims=True)
+    flat = np.broadcast_to(quadratic, [*shape, count]).reshape(-1, count).T
+    return tf.tensordot(second_features(centered, count), tf.constant(flat, tf.float32), 1)
 
 
 def _overall_moments(samples: Samples, options: GaussianOptions) -> tuple[np.ndarray, np.ndarray]:

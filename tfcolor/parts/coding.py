@@ -1,7 +1,8 @@
-"""Coding: the likeliest part at every position of an edge map (equation 1.2)."""
+"""Coding: what the patches at every position are, most of all the likeliest part (eq. 1.2)."""
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -53,13 +54,27 @@ def edge_counts(edges: tf.Tensor, size: int, frame: int) -> tf.Tensor:
     Raises:
       ValueError: if the frame leaves nothing.
     """
-    inner = size - 2 * frame
-    if inner < 1:
+    if size - 2 * frame < 1:
         raise ValueError(f"frame={frame}: expected less than half of size={size}")
-    ones = tf.reduce_sum(tf.cast(edges, tf.int32), axis=-1)
-    height, width = _num_positions(ones, size)
-    rows = tf.add_n([ones[:, frame + t : frame + t + height] for t in range(inner)])
-    return tf.add_n([rows[:, :, frame + t : frame + t + width] for t in range(inner)])
+    return window_sums(tf.cast(edges, tf.int32), size, frame)
+
+
+def window_sums(maps: tf.Tensor, size: int, frame: int = 0) -> tf.Tensor:
+    """Adds up all numbers of every patch, without its frame.
+
+    Args:
+      maps: numbers [N, H, W, D] of any type.
+      size: S, side of a patch.
+      frame: pixels at each side of the patch that do not count.
+
+    Returns:
+      [N, H-S+1, W-S+1] of the same type; empty if the map is smaller.
+    """
+    values = tf.reduce_sum(maps, axis=-1)
+    height, width = _num_positions(values, size)
+    inner = range(frame, size - frame)
+    rows = tf.add_n([values[:, t : t + height] for t in inner])
+    return tf.add_n([rows[:, :, t : t + width] for t in inner])
 
 
 def _num_positions(maps: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -114,38 +129,96 @@ def _coder(
 
     def code_batch(edges: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         """Returns the index maps of edges [B, H, W, D]."""
-        counts = edge_counts(edges, size, frame)
-        is_coded = counts >= min_edges
+        is_coded = edge_counts(edges, size, frame) >= min_edges
         if kept is not None:
-            height, width = _num_positions(edges, size)
-            rows, columns = kept_positions(height, kept), kept_positions(width, kept)
-            is_coded &= rows[:, None] & columns
-        places = tf.cast(tf.where(is_coded), tf.int32)
-        background = tf.fill(tf.shape(counts), BACKGROUND)
-        features = _best_parts(edges, places, size, (weights, bias))
-        return tf.tensor_scatter_nd_update(background, places, features)
+            is_coded &= kept_patches(edges, size, kept)
+
+        def find_best(patches: tf.Tensor) -> tf.Tensor:
+            scores = tf.matmul(patches, weights) + bias
+            return tf.argmax(scores, axis=-1, output_type=tf.int32)
+
+        return answer_patches(edges, is_coded, size, find_best, tf.constant(BACKGROUND))
 
     def code(edges: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         filters = _on_grid(weights), _on_grid(bias)
-        return _joined_chunks(
+        return joined_chunks(
             lambda first: code_batch(edges[first : first + IMAGES_PER_BATCH], *filters),
             tf.shape(edges)[0],
             IMAGES_PER_BATCH,
-            [None, None, None],
+            tf.TensorSpec([None, None, None], tf.int32),
         )
 
     return tf.function(code, reduce_retracing=True, autograph=False)
 
 
-def _joined_chunks(
-    compute: Callable[[tf.Tensor], tf.Tensor], total: tf.Tensor, size: int, shape: list[None]
-) -> tf.Tensor:
-    """Returns `compute(first)`, int32 of some shape, for every `size`-th first, joined.
+def kept_patches(maps: tf.Tensor, size: int, kept: PoolOptions) -> tf.Tensor:
+    """Tells which patches the pooling of their codes reads.
 
-    One chunk runs at a time, which bounds memory; there is one at least.
+    Args:
+      maps: [N, H, W, D].
+      size: S, side of a patch.
+      kept: how codes are pooled.
+
+    Returns:
+      bool [H-S+1, W-S+1].
+    """
+    height, width = _num_positions(maps, size)
+    return kept_positions(height, kept)[:, None] & kept_positions(width, kept)
+
+
+def answer_patches(
+    maps: tf.Tensor,
+    is_coded: tf.Tensor,
+    size: int,
+    answer: Callable[[tf.Tensor], tf.Tensor],
+    background: tf.Tensor,
+) -> tf.Tensor:
+    """Computes something of every patch that is no background.
+
+    Args:
+      maps: uint8 or float32 [N, H, W, D].
+      is_coded: bool [N, H-S+1, W-S+1], which patches are no background.
+      size: S, side of a patch.
+      answer: from float32 [Q, S S D], patches flattened as (row, column,
+        channel), to [Q, ...]; sees a few thousand patches at a time.
+      background: [...], what the other patches get.
+
+    Returns:
+      [N, H-S+1, W-S+1, ...], of the type of `background`.
+    """
+    places = tf.cast(tf.where(is_coded), tf.int32)
+    length, rows = size * size * tf.shape(maps)[3], _patch_rows(maps, size)
+    down = tf.constant([[0, row, 0] for row in range(size)])
+
+    def answer_chunk(first: tf.Tensor) -> tf.Tensor:
+        corners = places[first : first + PATCHES_PER_CHUNK, None]
+        patches = tf.cast(tf.gather_nd(rows, corners + down), tf.float32)
+        return answer(tf.reshape(patches, [-1, length]))
+
+    like = tf.TensorSpec([None, *background.shape], background.dtype)
+    answers = joined_chunks(answer_chunk, tf.shape(places)[0], PATCHES_PER_CHUNK, like)
+    shape = tf.concat([tf.shape(is_coded), tf.shape(background)], axis=0)
+    return tf.tensor_scatter_nd_update(tf.broadcast_to(background, shape), places, answers)
+
+
+def joined_chunks(
+    compute: Callable[[tf.Tensor], tf.Tensor], total: tf.Tensor, size: Any, like: tf.TensorSpec
+) -> tf.Tensor:
+    """Joins what is computed for one chunk after the other, which bounds memory.
+
+    Args:
+      compute: from the first index of a chunk, int32 [], to its rows [n, ...].
+      total: int32 [], rows in all.
+      size: rows of a chunk, a number or an int32 scalar.
+      like: what `compute` returns.
+
+    Returns:
+      [total, ...]. There is one chunk at least, which may be empty.
     """
     num_chunks = tf.maximum(-(-total // size), 1)
-    chunks = tf.TensorArray(tf.int32, size=num_chunks, infer_shape=False, element_shape=shape)
+    chunks = tf.TensorArray(
+        like.dtype, size=num_chunks, infer_shape=False, element_shape=like.shape
+    )
     _, chunks = tf.while_loop(
         lambda chunk, _: chunk < num_chunks,
         lambda chunk, chunks: (chunk + 1, chunks.write(chunk, compute(chunk * size))),
@@ -160,24 +233,8 @@ def _on_grid(values: tf.Tensor) -> tf.Tensor:
     return tf.round(values * GRID) / GRID
 
 
-def _best_parts(
-    edges: tf.Tensor, places: tf.Tensor, size: int, filters: tuple[tf.Tensor, tf.Tensor]
-) -> tf.Tensor:
-    """Returns int32 [Q], the best part of the patches at places [Q, 3]."""
-    rows, (weights, bias) = _patch_rows(edges, size), filters
-    down = tf.constant([[0, row, 0] for row in range(size)])
-
-    def code_chunk(first: tf.Tensor) -> tf.Tensor:
-        corners = places[first : first + PATCHES_PER_CHUNK, None]
-        patches = tf.cast(tf.gather_nd(rows, corners + down), tf.float32)
-        patches = tf.reshape(patches, [-1, tf.shape(weights)[0]])
-        return tf.argmax(tf.matmul(patches, weights) + bias, axis=-1, output_type=tf.int32)
-
-    return _joined_chunks(code_chunk, tf.shape(places)[0], PATCHES_PER_CHUNK, [None])
-
-
-def _patch_rows(edges: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns uint8 [N, H, W-S+1, S D]: every row of every patch, contiguous."""
-    _, width = _num_positions(edges, size)
-    shifted = [edges[:, :, t : t + width] for t in range(size)]
+def _patch_rows(maps: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns [N, H, W-S+1, S D]: every row of every patch, contiguous."""
+    _, width = _num_positions(maps, size)
+    shifted = [maps[:, :, t : t + width] for t in range(size)]
     return tf.concat(shifted, axis=-1)

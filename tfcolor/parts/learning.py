@@ -2,35 +2,62 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import numpy as np
+import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
+from tfcolor.mixtures.activations import euclidean_distances
 from tfcolor.mixtures.assignment import assign, keep_frequent
-from tfcolor.mixtures.bernoulli import BernoulliMixture, BernoulliOptions
+from tfcolor.mixtures.bernoulli import BernoulliOptions
 from tfcolor.mixtures.expectation_maximization import FitState, fit_mixture
+from tfcolor.mixtures.gaussian import GaussianMixture, GaussianOptions
+from tfcolor.mixtures.kmeans import fit_kmeans
 from tfcolor.mixtures.samples import DenseSamples
 from tfcolor.parts.edges import EdgeOptions, oriented_edges
 from tfcolor.parts.patches import (
+    Acceptance,
     PatchOptions,
     PatchSample,
     sample_complete_patches,
     sample_patches,
 )
+from tfcolor.parts.pixels import (
+    PATCHES_PER_CHUNK,
+    PixelOptions,
+    learn_whitening,
+    patch_deviations,
+    patch_features,
+)
 from tfcolor.parts.pooling import FeatureLayout
+
+KINDS = ("bernoulli", "gaussian", "kmeans")
 
 
 @dataclasses.dataclass(frozen=True)
-class PartOptions(BernoulliOptions):
-    """How many parts are learned, in which transformations."""
+class PartOptions(BernoulliOptions, GaussianOptions):
+    """Which parts are learned, how many, in which transformations."""
 
+    kind: str = option(
+        "bernoulli",
+        "what a part is: a Bernoulli component of edges, or a Gaussian one or the center of a "
+        "cluster of pixels",
+        choices=KINDS,
+    )
     num_rotations: int = option(1, "rotations of each part over the circle", minimum=1)
     num_polarities: int = option(
         1, "2 for each part on bright and on dark ground as well", minimum=1, maximum=2
     )
     min_count: int = option(0, "a part with fewer patches is dropped", minimum=0)
+
+    @property
+    def of_mixture(self) -> BernoulliOptions | GaussianOptions:
+        """Returns the options of the mixture of this kind."""
+        chosen = GaussianOptions if self.kind == "gaussian" else BernoulliOptions
+        names = (field.name for field in dataclasses.fields(chosen))
+        return chosen(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,13 +65,17 @@ class Parts:
     """Parts of a mixture, the most frequent first.
 
     Args:
-      means: float32 [K, P, S * S * D], how likely each edge is.
+      means: float32 [K, P, S * S * D], how likely each edge is, or the mean
+        features of patches of pixels.
       size: S, side of a patch, pixels.
       layout: components, rotations and polarities of the features.
       pictures: float32 [K, S, S, C] in [0, 1], the mean of the image patches of a
         component, each in its canonical rotation.
       counts: int64 [K], patches of each component.
-      log_likelihood: of all patches, nats.
+      log_likelihood: of all patches, nats; of clusters, minus half the squared
+        distances from their centers.
+      covariances: float64 [K or 1, P or 1, D(, D)] of Gaussian parts.
+      whitening: float32 [D, D], if patches of pixels are whitened.
     """
 
     means: np.ndarray
@@ -53,6 +84,16 @@ class Parts:
     pictures: np.ndarray
     counts: np.ndarray
     log_likelihood: float
+    covariances: np.ndarray | None = None
+    whitening: np.ndarray | None = None
+
+    @property
+    def mixture(self) -> GaussianMixture | None:
+        """Returns Gaussian parts as a mixture of equal weights; None for others."""
+        if self.covariances is None:
+            return None
+        weights = np.full(self.means.shape[:2], 1 / self.layout.num_features)
+        return GaussianMixture(weights, self.means, self.covariances)
 
     @property
     def log_odds(self) -> np.ndarray:
@@ -67,6 +108,7 @@ class Parts:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns everything as numbers [...] by name, for a file."""
+        optional = {"covariances": self.covariances, "whitening": self.whitening}
         return {
             "means": self.means,
             "size": np.array(self.size),
@@ -74,6 +116,7 @@ class Parts:
             "pictures": self.pictures,
             "counts": self.counts,
             "log_likelihood": np.array(self.log_likelihood),
+            **{name: array for name, array in optional.items() if array is not None},
         }
 
     @classmethod
@@ -86,12 +129,14 @@ class Parts:
             arrays["pictures"],
             arrays["counts"],
             float(arrays["log_likelihood"]),
+            arrays.get("covariances"),
+            arrays.get("whitening"),
         )
 
 
 def draw_patches(
     images: np.ndarray,
-    edges: EdgeOptions,
+    first: EdgeOptions | PixelOptions,
     patches: PatchOptions,
     options: PartOptions,
     *,
@@ -101,7 +146,7 @@ def draw_patches(
 
     Args:
       images: uint8 [N, H, W, C].
-      edges: how edges are found.
+      first: how edges are found, or which patches of pixels are background.
       patches: which patches.
       options: the transformations each patch is seen in.
       seed: of the draws.
@@ -110,35 +155,50 @@ def draw_patches(
       Patches in all transformations, P of them.
 
     Raises:
-      UserError: if the images have too few edges.
+      UserError: if the images have too few edges, or too little contrast.
     """
     seed = derive_seed(seed, "parts/patches")
     transformations = options.num_rotations, options.num_polarities
 
-    def detect(batch: np.ndarray) -> np.ndarray:
-        return oriented_edges(batch, edges)
+    def detect(batch: tf.Tensor) -> tf.Tensor:
+        if isinstance(first, PixelOptions):
+            return tf.zeros([*batch.shape[:3], 0], tf.uint8)
+        return oriented_edges(batch, first)
 
+    acceptance = _contrast(first, patches.size) if isinstance(first, PixelOptions) else None
     if transformations == (1, 1):
-        return sample_patches(images, detect, patches, seed=seed)
-    return sample_complete_patches(images, detect, transformations, patches, seed=seed)
+        return sample_patches(images, detect, patches, seed=seed, acceptance=acceptance)
+    return sample_complete_patches(
+        images, detect, transformations, patches, seed=seed, acceptance=acceptance
+    )
+
+
+def _contrast(pixels: PixelOptions, size: int) -> Acceptance:
+    """Returns that a patch deviates enough from its mean."""
+    return Acceptance(
+        lambda images: patch_deviations(images, size) >= pixels.min_std,
+        f"a standard deviation of pixels_min_std={pixels.min_std}",
+    )
 
 
 def learn_parts(
     sample: PatchSample,
     options: PartOptions,
+    pixels: PixelOptions | None = None,
     *,
     seed: int,
     start: FitState | None = None,
     on_iteration: Callable[[FitState], None] | None = None,
 ) -> Parts:
-    """Fits a mixture to patches.
+    """Fits a mixture, or clusters, to patches.
 
     Args:
       sample: patches in all transformations.
-      options: components, transformations, iterations.
+      options: kind, components, transformations, iterations.
+      pixels: how patches of pixels become features; not read for edges.
       seed: the first samples of the components derive from it.
       start: where EM goes on; None for the beginning.
-      on_iteration: called after every iteration.
+      on_iteration: called after every iteration of EM.
 
     Returns:
       The parts, the most frequent first.
@@ -149,17 +209,19 @@ def learn_parts(
     References:
       Larsson. Dissertation, sections 1.2.2 to 1.2.4, eq. 1.1, 1.7 and 1.8.
     """
-    samples = DenseSamples(sample.flat, options.num_polarities)
+    seed, features, whitening = derive_seed(seed, "parts/mixture"), sample.flat, None
+    if options.kind != "bernoulli":
+        pixels = pixels or PixelOptions()
+        whitening = learn_whitening(sample.pixels, pixels)
+        features = patch_features(sample.pixels, pixels, whitening)
+    if options.kind == "kmeans":
+        return _learn_clusters(sample, features[:, 0], options, seed, whitening)
+    samples = DenseSamples(features, options.num_polarities)
     state = fit_mixture(
-        samples,
-        options,
-        seed=derive_seed(seed, "parts/mixture"),
-        start=start,
-        on_iteration=on_iteration,
+        samples, options.of_mixture, seed=seed, start=start, on_iteration=on_iteration
     )
-    fitted = cast(BernoulliMixture, state.best)
-    assignment = assign(fitted, samples)
-    mixture, kept, counts = keep_frequent(fitted, assignment, min_count=options.min_count)
+    assignment = assign(state.best, samples)
+    mixture, kept, counts = keep_frequent(state.best, assignment, min_count=options.min_count)
     own = sample.pixels[np.arange(len(sample.pixels)), assignment.permutations]
     return Parts(
         mixture.means.astype(np.float32),
@@ -168,7 +230,52 @@ def learn_parts(
         _mean_pictures(own, assignment.components, kept),
         counts,
         state.log_likelihood,
+        mixture.covariances if isinstance(mixture, GaussianMixture) else None,
+        whitening,
     )
+
+
+def _learn_clusters(
+    sample: PatchSample,
+    features: np.ndarray,
+    options: PartOptions,
+    seed: int,
+    whitening: np.ndarray | None,
+) -> Parts:
+    """Returns the clusters of features [N, D] as parts."""
+    found = fit_kmeans(
+        features,
+        options.num_components,
+        seed=seed,
+        max_iterations=options.num_iterations,
+    )
+    kept = np.flatnonzero(found.counts >= options.min_count)
+    if not len(kept):
+        raise UserError(
+            f"no cluster has {options.min_count} patches, the largest {found.counts.max()}: "
+            "expected more patches or a smaller --parts_min_count"
+        )
+    nearest, squares = _nearest_centers(features, found.centers)
+    return Parts(
+        found.centers[kept][:, None],
+        sample.pixels.shape[2],
+        FeatureLayout(len(kept)),
+        _mean_pictures(sample.pixels[:, 0], nearest, kept),
+        found.counts[kept],
+        -squares / 2,
+        whitening=whitening,
+    )
+
+
+def _nearest_centers(features: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns int64 [N], the center nearest to each, and the sum of squared distances."""
+    nearest, total = [], 0.0
+    for first in range(0, len(features), PATCHES_PER_CHUNK):
+        chunk = features[first : first + PATCHES_PER_CHUNK]
+        distances = euclidean_distances(tf.constant(chunk), tf.constant(centers)).numpy()
+        nearest.append(distances.argmin(axis=1))
+        total += float(np.square(distances.min(axis=1), dtype=np.float64).sum())
+    return np.concatenate(nearest), total
 
 
 def _mean_pictures(patches: np.ndarray, components: np.ndarray, kept: np.ndarray) -> np.ndarray:

@@ -27,7 +27,11 @@ class SvmOptions:
 
 
 def fit_svm(
-    features: scipy.sparse.csr_matrix, labels: np.ndarray, options: SvmOptions, *, seed: int
+    features: np.ndarray | scipy.sparse.csr_matrix,
+    labels: np.ndarray,
+    options: SvmOptions,
+    *,
+    seed: int,
 ) -> tuple[ClassScorer, float]:
     """Fits one machine per class against the others, with squared hinge.
 
@@ -35,7 +39,7 @@ def fit_svm(
     folds; the machine is then fitted to everything.
 
     Args:
-      features: [N, D] numbers.
+      features: [N, D] numbers, dense or sparse.
       labels: int [N], 0 to Y - 1, each present in every fold.
       options: strengths, folds, scaling.
       seed: of the solver, which goes through the examples in random order.
@@ -52,7 +56,8 @@ def fit_svm(
     """
     if options.standardize:
         mean, deviation = _moments(features)
-        scaled = (features.toarray() - mean) / deviation
+        dense = features if isinstance(features, np.ndarray) else features.toarray()
+        scaled = (dense - mean) / deviation
         scorer, strength = _fit(scaled, labels, options, seed)
         weights = scorer.weights[:, :, 0] / deviation[:, None]
         biases = scorer.biases - (mean @ weights)[:, None]
@@ -111,8 +116,13 @@ def _machine(strength: float, seed: int) -> Any:
     )
 
 
-def _moments(features: scipy.sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def _moments(
+    features: np.ndarray | scipy.sparse.csr_matrix,
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and guarded standard deviation, float64 [D] each."""
+    if isinstance(features, np.ndarray):
+        mean = features.mean(axis=0, dtype=np.float64)
+        return mean, np.sqrt(features.var(axis=0, dtype=np.float64) + 0.01)
     mean = np.asarray(features.mean(axis=0), np.float64)[0]
     square = np.asarray(features.multiply(features).mean(axis=0), np.float64)[0]
     return mean, np.sqrt(square - mean**2 + 0.01)

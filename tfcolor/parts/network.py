@@ -1,40 +1,30 @@
-"""A network of parts: oriented edges, a mixture of patches, pooled codes."""
+"""A network of parts: edges or pixels, a mixture of patches, pooled codes."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfcolor.core.options import option
 from tfcolor.core.taps import Scalar, Tap
-from tfcolor.parts.coding import code_parts, part_kernel
-from tfcolor.parts.edges import EdgeOptions, num_edge_channels, oriented_edges
-from tfcolor.parts.learning import Parts
+from tfcolor.parts.coding import joined_chunks
+from tfcolor.parts.part_layer import PartLayer
 from tfcolor.parts.pooling import PoolOptions, num_cells, pool_start, pooled_map
+from tfcolor.parts.sum_pooling import summed_map
 
-
-@dataclasses.dataclass(frozen=True)
-class CodingOptions:
-    """Where a patch is given to a part."""
-
-    min_edges: int = option(2, "a patch with fewer edges is background", minimum=0)
-    outer_frame: int = option(
-        1, "pixels at the patch's border whose edges are not counted for that", minimum=0
-    )
+# Activations in memory at a time while they are pooled: 64 MB.
+NUMBERS_PER_CHUNK = 2**24
 
 
 class PartsNetwork(tf.Module):
-    """Turns images into maps of edges, parts and pooled parts.
+    """Turns images into maps of parts and pooled parts.
 
-    It computes on images of 8 bits, as it was fitted. Codes are the index of the
-    most likely part, or -1 for background. Nothing in it is trained by gradients.
+    It computes on images of 8 bits, as it was fitted. Hard codes are the index of
+    the most likely part, or -1 for background, and are pooled by OR; other codes
+    are a number for each part and are summed. Nothing is trained by gradients.
 
     Args:
-      parts: the mixture's parameters.
-      edges: how edges are found.
-      coding: which patches are background.
+      layer: finds parts.
       pooling: how codes are pooled.
       canonical_size: side of the images it was fitted to, pixels.
       input_channels: 1 for gray, 3 for RGB.
@@ -45,9 +35,7 @@ class PartsNetwork(tf.Module):
 
     def __init__(
         self,
-        parts: Parts,
-        edges: EdgeOptions,
-        coding: CodingOptions,
+        layer: PartLayer,
         pooling: PoolOptions,
         *,
         canonical_size: int,
@@ -55,41 +43,51 @@ class PartsNetwork(tf.Module):
     ) -> None:
         super().__init__(name="parts")
         self.canonical_size, self.input_channels = canonical_size, input_channels
-        self.layout, self.patch_size = parts.layout, parts.size
-        self._edges, self._coding, self._pooling = edges, coding, pooling
-        kernel = part_kernel(parts.log_odds, parts.size)
-        self._kernel = tf.Variable(kernel, trainable=False, name="kernel")
-        self._bias = tf.Variable(np.reshape(parts.offsets, -1), trainable=False, name="bias")
-
-    def detect_edges(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
-        """Returns the edges of images.
-
-        Args:
-          images: uint8 [N, H, W, C], or float32 in [0, 1].
-
-        Returns:
-          uint8 [N, H, W, 8 C], 0 or 1.
-        """
-        return oriented_edges(images, self._edges)
+        self.layout, self.patch_size, self.is_hard = layer.layout, layer.patch_size, layer.is_hard
+        self._layer, self._pooling = layer, pooling
 
     def code(self, images: np.ndarray | tf.Tensor, *, for_pooling: bool = False) -> tf.Tensor:
-        """Returns the most likely part of every patch.
+        """Returns what every patch is.
 
         Args:
           images: uint8 [N, H, W, C], or float32 in [0, 1].
-          for_pooling: leaves out, as -1, what the pooling throws away.
+          for_pooling: leaves out, as background, what the pooling throws away.
 
         Returns:
-          int32 [N, H - S + 1, W - S + 1] in [-1, F).
+          int32 [N, H - S + 1, W - S + 1] in [-1, F), the likeliest part; or
+          float32 [N, H - S + 1, W - S + 1, F] if codes are not hard.
         """
-        return code_parts(
-            self.detect_edges(images),
-            self._kernel,
-            self._bias,
-            min_edges=self._coding.min_edges,
-            frame=self._coding.outer_frame,
-            kept=self._pooling if for_pooling else None,
+        return self._layer.code(images, self._pooling if for_pooling else None)
+
+    def pool(self, images: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """Returns the pooled codes; codes are in memory for a few images at a time.
+
+        Args:
+          images: uint8 [N, H, W, C], or float32 in [0, 1].
+
+        Returns:
+          float32 [N, rows, columns, F], 0 or 1 if codes are hard.
+        """
+        images = tf.convert_to_tensor(images)
+        if self.is_hard:
+            return self._pool_codes(self.code(images, for_pooling=True))
+        num_features = self.layout.num_features
+        height, width = tf.shape(images)[1], tf.shape(images)[2]
+        size = tf.maximum(NUMBERS_PER_CHUNK // num_features // (height * width + 1), 1)
+        return joined_chunks(
+            lambda first: self._pool_codes(
+                self.code(images[first : first + size], for_pooling=True)
+            ),
+            tf.shape(images)[0],
+            size,
+            tf.TensorSpec([None, None, None, num_features], tf.float32),
         )
+
+    def _pool_codes(self, codes: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [N, rows, columns, F] of codes."""
+        if self.is_hard:
+            return tf.cast(pooled_map(codes, self.layout, self._pooling), tf.float32)
+        return summed_map(codes, self._pooling)
 
     def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
         """Returns the geometry of each map for an image of this size.
@@ -99,7 +97,7 @@ class PartsNetwork(tf.Module):
           width: columns of the image, likewise.
 
         Returns:
-          Taps by name: `edges`, `parts` and `pooled`.
+          Taps by name: `parts` and `pooled`, and `edges` if there are.
         """
         channels = self.tap_channels
         middle = (self.patch_size - 1) / 2
@@ -107,8 +105,9 @@ class PartsNetwork(tf.Module):
         starts = [pool_start(size - self.patch_size + 1, options) for size in (height, width)]
         floats = [tf.cast(one, tf.float32) if tf.is_tensor(one) else one for one in starts]
         offsets = tuple(start + (options.window - 1) / 2 + middle for start in floats)
+        first = self._layer.first_channels(self.input_channels)
         return {
-            "edges": Tap("edges", 1, 0.0, channels["edges"]),
+            **{name: Tap(name, 1, 0.0, channels[name]) for name in first},
             "parts": Tap("parts", 1, middle, channels["parts"]),
             "pooled": Tap("pooled", options.stride, offsets, channels["pooled"]),
         }
@@ -123,8 +122,8 @@ class PartsNetwork(tf.Module):
     def tap_channels(self) -> dict[str, int]:
         """Channels of each tap by name."""
         num_features = self.layout.num_features
-        edges = num_edge_channels(self._edges, self.input_channels)
-        return {"edges": edges, "parts": num_features, "pooled": num_features}
+        first = self._layer.first_channels(self.input_channels)
+        return {**first, "parts": num_features, "pooled": num_features}
 
     @property
     def top_features(self) -> int:
@@ -150,15 +149,17 @@ class PartsNetwork(tf.Module):
           **unread: what other networks read (seeds, a visitor).
 
         Returns:
-          float32 maps by tap name, 0 or 1, `parts` with one channel per part;
-          and `top`, the map `pooled`, or its numbers [B, D] if not convolutional.
+          float32 maps by tap name, `parts` with one channel per part, 0 or 1 if
+          codes are hard; and `top`, the map `pooled`, or its numbers [B, D] if not
+          convolutional.
         """
         del training, unread
         images = tf.cast(tf.round(images * 255), tf.uint8)
-        codes = self.code(images, for_pooling=not convolutional)
-        pooled = tf.cast(pooled_map(codes, self.layout, self._pooling), tf.float32)
         if not convolutional:
-            return {"top": tf.reshape(pooled, [-1, self.top_features])}
-        parts = tf.one_hot(codes, self.layout.num_features)
-        edges = tf.cast(self.detect_edges(images), tf.float32)
-        return {"edges": edges, "parts": parts, "pooled": pooled, "top": pooled}
+            return {"top": tf.reshape(self.pool(images), [-1, self.top_features])}
+        codes = self.code(images)
+        pooled = self._pool_codes(codes)
+        parts = tf.one_hot(codes, self.layout.num_features) if self.is_hard else codes
+        first = self._layer.first_maps(images)
+        maps = {name: tf.cast(values, tf.float32) for name, values in first.items()}
+        return {**maps, "parts": parts, "pooled": pooled, "top": pooled}

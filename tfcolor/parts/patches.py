@@ -57,6 +57,22 @@ class PatchSample:
         return self.edges.reshape(*self.edges.shape[:2], -1)
 
 
+Detector = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Acceptance:
+    """Which patches may be drawn, where it is not those with enough edges.
+
+    Args:
+      test: from float or uint8 images [B, H, W, C] to bool [B, H-S+1, W-S+1].
+      wanted: what these patches have, for the error if there are none.
+    """
+
+    test: Callable[[tf.Tensor], tf.Tensor]
+    wanted: str
+
+
 class _Draws:
     """Chooses positions image by image; counts draws that fail in a row.
 
@@ -64,10 +80,11 @@ class _Draws:
       options: how patches are drawn.
       seed: of all draws; each image has its own random numbers.
       num_images: images in all.
+      wanted: what patches that may be drawn have, for the error.
     """
 
-    def __init__(self, options: PatchOptions, seed: int, num_images: int) -> None:
-        self._options, self._num_images = options, num_images
+    def __init__(self, options: PatchOptions, seed: int, num_images: int, wanted: str) -> None:
+        self._options, self._num_images, self._wanted = options, num_images, wanted
         self._seed = derive_seed(seed, "patches")
         self._failures = 0
 
@@ -122,8 +139,7 @@ class _Draws:
         if self._failures >= self._options.max_failures:
             raise UserError(
                 f"{self._failures} draws in a row, the last from image {image}, found no patch "
-                f"with min_edges={self._options.min_edges} edges: lower min_edges, or leave out "
-                "images without edges"
+                f"with {self._wanted}: lower that, or leave out images without such patches"
             )
 
 
@@ -155,11 +171,13 @@ class _Collected:
         return PatchSample(*(array[: self._count] for array in self._arrays))
 
 
-Detector = Callable[[tf.Tensor], tf.Tensor]
-
-
 def sample_patches(
-    images: np.ndarray, detect_edges: Detector, options: PatchOptions, *, seed: int
+    images: np.ndarray,
+    detect_edges: Detector,
+    options: PatchOptions,
+    *,
+    seed: int,
+    acceptance: Acceptance | None = None,
 ) -> PatchSample:
     """Samples patches with enough edges, image by image.
 
@@ -168,6 +186,7 @@ def sample_patches(
       detect_edges: from images [B, H, W, C] to uint8 [B, H', W', D].
       options: which patches, and how many.
       seed: of the choice of positions. The size of batches has no influence.
+      acceptance: which patches may be drawn; None for those with enough edges.
 
     Returns:
       The patches, with P = 1.
@@ -176,15 +195,15 @@ def sample_patches(
       UserError: if there is no image, if images are smaller than a patch or
         too few patches have enough edges.
     """
-    draws, collected = _start(images, options, seed)
+    draws, collected = _start(images, options, seed, acceptance)
     for first, batch in _batches(images, draws, MAPS_PER_BATCH):
         edges = np.asarray(detect_edges(tf.convert_to_tensor(batch)))[:, None]
-        counts = edge_counts(edges[:, 0], options.size, options.outer_frame).numpy()
-        corners = np.argwhere(np.ones(counts.shape[1:], bool))
+        good = _find_good(batch, edges[:, 0], options, acceptance)
+        corners = np.argwhere(np.ones(good.shape[1:], bool))
         for index in range(len(batch)):
             image = first + index
-            is_good = counts[index].ravel() >= options.min_edges
             generator = draws.generator(image)
+            is_good = good[index].ravel()
             chosen = corners[draws.choose(image, is_good, draws.quota(image), generator)]
             blocks = np.zeros([len(chosen), 1], np.int64)
             found = (edges[index], batch[index : index + 1])
@@ -199,6 +218,7 @@ def sample_complete_patches(
     options: PatchOptions,
     *,
     seed: int,
+    acceptance: Acceptance | None = None,
 ) -> PatchSample:
     """Samples patches in all their rotations and polarities.
 
@@ -212,6 +232,7 @@ def sample_complete_patches(
       transformations: (R, T), rotations per circle and polarities.
       options: which patches, and how many.
       seed: of positions and starts. The size of batches has no influence.
+      acceptance: which patches may be drawn; None for those with enough edges.
 
     Returns:
       The patches, with P = R T; block R t + r.
@@ -225,18 +246,18 @@ def sample_complete_patches(
       Representation Learning. 2017 (section 1.2.5).
     """
     rotations, polarities = transformations
-    draws, collected = _start(images, options, seed)
+    draws, collected = _start(images, options, seed, acceptance)
     for first, batch in _batches(images, draws, max(MAPS_PER_BATCH // (rotations * polarities), 1)):
         maps = complete_images(batch, rotations, polarities)
         edges = np.asarray(detect_edges(tf.reshape(maps, [-1, *maps.shape[2:]])))
         edges = edges.reshape(*maps.shape[:2], *edges.shape[1:])
-        counts = edge_counts(edges[:, 0], options.size, options.outer_frame).numpy()
+        good = _find_good(maps[:, 0], edges[:, 0], options, acceptance)
         corners = turned_corners(edges.shape[2], options.size, rotations)
         upright = corners[:, 0]
         for index in range(len(batch)):
             image = first + index
             generator = draws.generator(image)
-            is_good = counts[index, upright[:, 0], upright[:, 1]] >= options.min_edges
+            is_good = good[index, upright[:, 0], upright[:, 1]]
             chosen = corners[draws.choose(image, is_good, draws.quota(image), generator)]
             blocks = _rolled_blocks(generator, len(chosen), rotations, polarities)
             placed = np.take_along_axis(chosen, (blocks % rotations)[..., None], axis=1)
@@ -246,7 +267,21 @@ def sample_complete_patches(
     return collected.finish()
 
 
-def _start(images: np.ndarray, options: PatchOptions, seed: int) -> tuple[_Draws, _Collected]:
+def _find_good(
+    images: np.ndarray | tf.Tensor,
+    edges: np.ndarray,
+    options: PatchOptions,
+    acceptance: Acceptance | None,
+) -> np.ndarray:
+    """Returns bool [B, H-S+1, W-S+1], which patches of [B, H, W, C] may be drawn."""
+    if acceptance is not None:
+        return np.asarray(acceptance.test(images))
+    return edge_counts(edges, options.size, options.outer_frame).numpy() >= options.min_edges
+
+
+def _start(
+    images: np.ndarray, options: PatchOptions, seed: int, acceptance: Acceptance | None
+) -> tuple[_Draws, _Collected]:
     """Returns empty beginnings of a sample, after checking what it is drawn from."""
     check_options(options)
     if not len(images):
@@ -257,7 +292,8 @@ def _start(images: np.ndarray, options: PatchOptions, seed: int) -> tuple[_Draws
         )
     if 2 * options.outer_frame >= options.size:
         raise UserError(f"outer_frame={options.outer_frame} leaves nothing of size={options.size}")
-    draws = _Draws(options, seed, len(images))
+    wanted = acceptance.wanted if acceptance else f"min_edges={options.min_edges} edges"
+    draws = _Draws(options, seed, len(images), wanted)
     return draws, _Collected(min(options.max_samples, options.samples_per_image * len(images)))
 
 
