@@ -148,6 +148,7 @@ def test_results_do_not_depend_on_the_number_of_threads():
     runs = []
     for num_threads in ("1", "2"):
         threads = {"OPENBLAS_NUM_THREADS": num_threads, "OMP_NUM_THREADS": num_threads}
+        threads["TF_ENABLE_ONEDNN_OPTS"] = "1"  # as every command sets it
         runs.append(
             subprocess.run(
                 [sys.executable, "-c", FIT, num_threads],

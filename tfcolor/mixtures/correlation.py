@@ -66,11 +66,12 @@ class DenseCorrelation:
 
     def correlate(self, transformed: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns float32 [P, n, K], the correlation with weights [Q, D, K]."""
-        return _mix(self._fast.results, tf.matmul(transformed, weights))
+        return _mix(self._fast.results, _multiply(transformed, weights))
 
     def accumulate(self, transformed: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
         """Returns float32 [Q, D, K] of factors [P, n, K]."""
-        return tf.matmul(transformed, _mix(self._fast.results.T, factors), transpose_a=True)
+        mixed = _mix(self._fast.results.T, factors)
+        return _multiply(transformed, mixed, transpose_a=True)
 
     def project(self, blocks: tf.Tensor, direction: tf.Tensor) -> tf.Tensor:
         """Returns float64 [n], the sum of all blocks times float64 [D]."""
@@ -151,6 +152,15 @@ def _mix(matrix: np.ndarray, blocks: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(blocks)
     mixed = tf.constant(matrix, tf.float32) @ tf.reshape(blocks, [matrix.shape[1], -1])
     return tf.reshape(mixed, [matrix.shape[0], shape[1], blocks.shape[2]])
+
+
+def _multiply(left: tf.Tensor, right: tf.Tensor, *, transpose_a: bool = False) -> tf.Tensor:
+    """Returns the products of float32 [Q, m, k] and [Q, k, n], one after the other.
+
+    oneDNN's product of whole batches rounds as the number of threads has it.
+    """
+    pairs = zip(tf.unstack(left), tf.unstack(right), strict=True)
+    return tf.stack([tf.matmul(a, b, transpose_a=transpose_a) for a, b in pairs])
 
 
 def _combine(matrix: np.ndarray, blocks: np.ndarray) -> np.ndarray:
