@@ -10,6 +10,7 @@ from tfcolor.config.flags import (
     differing_flags,
     flag_sections,
     format_value,
+    read_flagfile,
     read_options,
     resolved_flags,
     write_flagfile,
@@ -138,6 +139,16 @@ def test_flagfile_gives_the_same_values_again(tmp_path):
     again = parsed("--steps=7", f"--flagfile={path}")
     assert read_options(EveryOptions, "", again) == EveryOptions(**CHANGES)
     assert path.read_text().splitlines()[2] == "--is_fast=true"
+
+
+def test_flagfile_is_read_with_the_defaults_of_what_it_leaves_out(tmp_path):
+    path = tmp_path / "flags.cfg"
+    path.write_text("--run_steps=3\n")
+    read = read_flagfile(path, [(EveryOptions, "run_")])
+    assert read_options(EveryOptions, "run_", read) == EveryOptions(steps=3)
+    path.write_text("--walk_steps=3\n")
+    with pytest.raises(UserError, match=r"cannot read .*flags\.cfg.*walk_steps"):
+        read_flagfile(path, [(EveryOptions, "run_")])
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "space at the end "])

@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 
 from tfcolor.backbones import BACKBONES
-from tfcolor.config.flags import define_options, differing_flags, read_options
+from tfcolor.config.flags import differing_flags, read_flagfile, read_options
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions
@@ -151,14 +151,7 @@ def load_experiment(run_dir: str | os.PathLike[str]) -> Experiment:
     path = Path(run_dir) / "flags.cfg"
     if not path.is_file():
         raise UserError(f"{run_dir} is not a run: it has no flags.cfg")
-    flag_values = flags.FlagValues()
-    for options_class, prefix in TRAIN_OPTIONS:
-        define_options(options_class, prefix, flag_values)
-    try:
-        flag_values(["", f"--flagfile={path}"])
-    except (flags.Error, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    return read_experiment(flag_values)
+    return read_experiment(read_flagfile(path, TRAIN_OPTIONS))
 
 
 def choose_run_dir(experiment: Experiment) -> Path:

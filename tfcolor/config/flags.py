@@ -163,6 +163,31 @@ def read_options(
     return options
 
 
+def read_flagfile(
+    path: str | os.PathLike[str], options: Sequence[tuple[type, str]]
+) -> flags.FlagValues:
+    """Returns the flags of a file, those that it leaves out with their defaults.
+
+    Args:
+      path: a flagfile.
+      options: (options dataclass, prefix) pairs that define the flags.
+
+    Returns:
+      Parsed flags, for `read_options`.
+
+    Raises:
+      UserError: if the file cannot be read, or has other flags.
+    """
+    flag_values = flags.FlagValues()
+    for options_class, prefix in options:
+        define_options(options_class, prefix, flag_values)
+    try:
+        flag_values(["", f"--flagfile={path}"])
+    except (flags.Error, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    return flag_values
+
+
 def flag_sections(flag_values: flags.FlagValues) -> Iterator[tuple[str, list[flags.Flag]]]:
     """Yields the title and the flags of each options dataclass, as defined.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from tfcolor.config.flags import define_options, read_options
+from tfcolor.config.flags import read_flagfile, read_options
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.files import atomic_path
 from tfcolor.core.options import option
@@ -206,14 +206,7 @@ def load_fit_experiment(run_dir: str | os.PathLike[str]) -> FitExperiment:
     path = Path(run_dir) / "flags.cfg"
     if not path.is_file() or not (Path(run_dir) / PARTS_FILE).is_file():
         raise UserError(f"{run_dir} is not a run of fit_parts: it has no {PARTS_FILE}")
-    flag_values = flags.FlagValues()
-    for options_class, prefix in FIT_OPTIONS:
-        define_options(options_class, prefix, flag_values)
-    try:
-        flag_values(["", f"--flagfile={path}"])
-    except (flags.Error, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    return _read(flag_values)
+    return _read(read_flagfile(path, FIT_OPTIONS))
 
 
 def load_fitted_network(run_dir: str | os.PathLike[str]) -> FittedNetwork:
