@@ -145,6 +145,23 @@ def test_gaussian_parts_are_taken_over_with_another_coding(tmp_path):
     np.testing.assert_array_equal(np.argmax(numbers, axis=-1), codes)
 
 
+def test_held_out_classes_are_those_of_the_same_name(tmp_path):
+    upright = np.pad(np.full((14, 3), 255, np.uint8), ((3, 3), (8, 9)))
+    for split, name, bar in (
+        ("train", "a", upright),
+        ("train", "b", upright.T),
+        ("heldout", "b", upright.T),
+    ):
+        (tmp_path / split / name).mkdir(parents=True)
+        for shift in range(-3, 3):
+            image = np.roll(bar, (shift, -shift), axis=(0, 1))
+            Image.fromarray(image).save(tmp_path / split / name / f"{shift}.png")
+    run = tmp_path / "run"
+    places = [f"--images={tmp_path / 'train'}", f"--heldout_images={tmp_path / 'heldout'}"]
+    assert fit(*places, "--parts_num_components=4", f"--run_dir={run}") == 0
+    assert result_of(run)["heldout_error_rate"] == 0
+
+
 def test_finished_run_is_recognized(upright_run, capfd):
     before = (upright_run / "network.npz").stat().st_mtime_ns
     assert fit(*SMALL, "--keep_codes", f"--run_dir={upright_run}") == 0

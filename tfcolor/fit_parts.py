@@ -23,16 +23,12 @@ from absl import flags
 from tfcolor.config.command import Command, run_command
 from tfcolor.config.fitting import run_fitting
 from tfcolor.config.parts_runs import FIT_OPTIONS
-from tfcolor.training.signals import StoppedError
 
 
 def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
     """Fits as the flags say."""
     del arguments
-    try:
-        run_fitting(flag_values)
-    except StoppedError as stopped:
-        raise SystemExit(stopped.exit_status) from None
+    run_fitting(flag_values)
 
 
 COMMAND = Command("fit_parts", __doc__, FIT_OPTIONS, main)

@@ -15,16 +15,12 @@ from absl import flags
 from tfcolor.config.command import Command, run_command
 from tfcolor.config.experiment import TRAIN_OPTIONS
 from tfcolor.config.training import run_training
-from tfcolor.training.signals import StoppedError
 
 
 def main(flag_values: flags.FlagValues, arguments: list[str]) -> None:
     """Trains as the flags say."""
     del arguments
-    try:
-        run_training(flag_values)
-    except StoppedError as stopped:
-        raise SystemExit(stopped.exit_status) from None
+    run_training(flag_values)
 
 
 COMMAND = Command("train", __doc__, TRAIN_OPTIONS, main)

@@ -95,11 +95,10 @@ def test_a_run_of_another_program_is_a_user_error(tmp_path, text):
 
 def test_run_dir_is_the_one_given_or_the_next_free_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(choose_run_dir(read_experiment(_flags("--run_dir=mine")))) == "mine"
-    free = read_experiment(_flags("--backbone=vgg16"))
-    assert str(choose_run_dir(free)) == "runs/colorization_vgg16_001"
+    assert str(choose_run_dir("mine", "parts")) == "mine"
+    assert str(choose_run_dir("", "colorization_vgg16")) == "runs/colorization_vgg16_001"
     (tmp_path / "runs/colorization_vgg16_001").mkdir(parents=True)
-    assert str(choose_run_dir(free)) == "runs/colorization_vgg16_002"
+    assert str(choose_run_dir("", "colorization_vgg16")) == "runs/colorization_vgg16_002"
 
 
 def test_a_run_goes_on_with_the_same_flags_only(tmp_path):

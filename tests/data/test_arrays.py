@@ -86,3 +86,21 @@ def test_more_images_than_there_are_and_other_channels_are_refused(folder):
     (folder / "images/0.png").write_bytes(b"torn")
     with pytest.raises(UserError, match="none of the first 1 images can be read"):
         _gather(open_images(str(folder / "list.txt")), 1)
+
+
+def test_labels_follow_the_wanted_classes_by_name(folder):
+    for source in (_array(), open_images(str(folder / "list.txt"))):
+        reader = ExampleReader(source)
+        _, labels = gather_images(reader, class_names=("x", "1", "0"))
+        assert labels.tolist() == [2 - label for label in LABELS]
+        _, labels = gather_images(reader, class_names=())
+        assert labels.tolist() == LABELS
+        with pytest.raises(UserError, match="1 classes of the held-out images are not learned"):
+            gather_images(reader, class_names=("0", "2"))
+
+
+def test_an_image_without_a_class_is_named_where_classes_are_needed(folder):
+    reader = ExampleReader(open_images(str(folder / "images")))
+    assert (gather_images(reader)[1] == -1).all()
+    with pytest.raises(UserError, match=r"0\.png has no class"):
+        gather_images(reader, class_names=())

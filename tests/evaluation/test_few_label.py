@@ -25,7 +25,7 @@ def trained(build_trained):
 
 
 @pytest.fixture(scope="module")
-def test_list(squares, tmp_path_factory):
+def listed_squares(squares, tmp_path_factory):
     """A list of the last 12 squares with the names of their classes."""
     path = tmp_path_factory.mktemp("test") / "test.txt"
     lines = [f"{file}\t{CLASSES[number % 3]}\n" for number, file in enumerate(squares)]
@@ -43,9 +43,9 @@ def _evaluate(trained, reader, reports=None, **options):
     return protocol.evaluate([trained], reader, reports)
 
 
-def test_separable_classes_are_learned_from_few_labels(trained, squares, test_list, tmp_path):
+def test_separable_classes_are_learned_from_few_labels(trained, squares, listed_squares, tmp_path):
     reports = Reports(f"{tmp_path}/table.csv", f"{tmp_path}/figures")
-    options = {"num_per_class": (4, 1), "num_draws": 2, "test_images": test_list, **TAP}
+    options = {"num_per_class": (4, 1), "num_draws": 2, "test_images": listed_squares, **TAP}
     figures = _evaluate(trained, _reader(squares[:18]), reports, **options)
     assert (figures["num_test_images"], figures["num_classes"]) == (12, 3)
     assert (figures["features"], figures["num_features"]) == (["conv4b"], 192)
@@ -58,7 +58,7 @@ def test_separable_classes_are_learned_from_few_labels(trained, squares, test_li
 
 
 def test_each_image_is_described_once_and_unreadable_ones_are_replaced(
-    trained, squares, test_list, tmp_path, monkeypatch
+    trained, squares, listed_squares, tmp_path, monkeypatch
 ):
     (tmp_path / "damaged.png").write_bytes(b"no image")
     paths = [squares[0], tmp_path / "damaged.png", *squares[2:9]]
@@ -70,7 +70,7 @@ def test_each_image_is_described_once_and_unreadable_ones_are_replaced(
         return views(image, side, size)
 
     monkeypatch.setattr(frozen_features, "center_view", count_views)
-    options = {"num_per_class": (1, 2), "num_draws": 6, "test_images": test_list, **TAP}
+    options = {"num_per_class": (1, 2), "num_draws": 6, "test_images": listed_squares, **TAP}
     figures = _evaluate(trained, _reader(paths), **options)
     assert len(set(described)) == len(described) <= 8 + 12
     assert figures["num_unreadable"] == 1

@@ -56,24 +56,6 @@ def _first_batch(task, split):
     return next(iter(task.make_dataset(split, BatchPlan(batch_size=3, seed=1))))
 
 
-@pytest.mark.parametrize("input_, color_input, channels", [
-    ("color", False, 3), ("gray", False, 1), ("gray", True, 3),
-])  # fmt: skip
-def test_network_sees_the_colors_or_their_mean(input_, color_input, channels):
-    task = CornerTask(CornerOptions(input_), {}, color_input=color_input)
-    view = np.random.default_rng(0).random([4, 5, 3], np.float32)
-    expected = view if input_ == "color" else view.mean(axis=-1, keepdims=True)
-    assert task.input_channels == channels
-    np.testing.assert_allclose(
-        task.as_input(tf.constant(view)), np.broadcast_to(expected, [4, 5, channels]), atol=1e-6
-    )
-
-
-def test_splits_are_those_with_images(readers):
-    assert CornerTask(CornerOptions(), {}).splits == ()
-    assert CornerTask(CornerOptions(), readers).splits == ("train", "heldout")
-
-
 def test_all_splits_have_the_labels_of_the_training_classes(readers):
     assert CornerTask(CornerOptions(), readers).names == readers["train"].class_names
 

@@ -19,6 +19,7 @@ from absl import flags
 from tfcolor.config.flags import define_options, flag_sections, format_value, read_options
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
+from tfcolor.training.signals import StoppedError
 
 # At 2, TensorFlow 2.15 still reports on every start that it registered cuDNN,
 # cuFFT and cuBLAS twice. What goes wrong in an operation is raised, not logged.
@@ -89,7 +90,8 @@ def execute(command: Command, arguments: Sequence[str]) -> int:
 
     Returns:
       The exit status: 0 on success, 2 if the command line is wrong, 130 if
-      interrupted, the error's own status for a UserError, else 1.
+      interrupted, the own status of a UserError and of a run that a signal has
+      stopped, else 1.
     """
     flag_values = define_flags(command)
     try:
@@ -102,6 +104,8 @@ def execute(command: Command, arguments: Sequence[str]) -> int:
             command.main(flag_values, positional)
     except KeyboardInterrupt:
         return _report(command, flag_values, "interrupted", EXIT_INTERRUPTED)
+    except StoppedError as stopped:  # which has said what it saved
+        return stopped.exit_status
     except UserError as error:
         return _report(command, flag_values, str(error), error.exit_status)
     except OSError as error:

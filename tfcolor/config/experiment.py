@@ -154,11 +154,18 @@ def load_experiment(run_dir: str | os.PathLike[str]) -> Experiment:
     return read_experiment(read_flagfile(path, TRAIN_OPTIONS))
 
 
-def choose_run_dir(experiment: Experiment) -> Path:
-    """Returns the run's folder: the one given, or the next free one in runs/."""
-    if experiment.run.run_dir:
-        return Path(experiment.run.run_dir)
-    name = f"{'_'.join(experiment.run.task)}_{experiment.run.backbone}"
+def choose_run_dir(run_dir: str, name: str) -> Path:
+    """Returns a run's folder: the one given, or the next free one in runs/.
+
+    Args:
+      run_dir: what the user gave; empty for nothing.
+      name: what folders of such runs begin with.
+
+    Returns:
+      A path that may not exist yet.
+    """
+    if run_dir:
+        return Path(run_dir)
     candidates = (Path("runs") / f"{name}_{number:03d}" for number in itertools.count(1))
     return next(path for path in candidates if not path.exists())
 

@@ -2,9 +2,8 @@
 
 import dataclasses
 import hashlib
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from absl import flags
 
 from tfcolor.analysis.figures import rasterize
 from tfcolor.analysis.part_pictures import NamedParts, PartPicturesOptions, show_parts
-from tfcolor.config.experiment import UNRECORDED, check_same_flags
+from tfcolor.config.experiment import UNRECORDED, check_same_flags, choose_run_dir
 from tfcolor.config.flags import write_flagfile
 from tfcolor.config.parts_runs import (
     NETWORK_FILE,
@@ -26,9 +25,8 @@ from tfcolor.config.parts_runs import (
     read_fit_experiment,
     save_arrays,
 )
-from tfcolor.core.errors import UserError
 from tfcolor.core.progress import ProgressReport, say, track
-from tfcolor.data.arrays import NO_LABEL, gather_images
+from tfcolor.data.arrays import gather_images
 from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.reading import ExampleReader
 from tfcolor.mixtures.expectation_maximization import FitState
@@ -80,7 +78,8 @@ class Fitting:
           StoppedError: after a signal, once everything is saved.
         """
         fit = self._experiment.fit
-        images, labels = self._read(readers["train"])
+        names = None if fit.classifier == "none" else readers["train"].class_names
+        images, labels = self._read(readers["train"], names)
         parts = self._timed("parts", lambda: self._find_parts(images))
         network = build_parts_network(self._experiment, parts, images.shape[1])
         arrays = {**parts.arrays(), "side": np.array(images.shape[1])}
@@ -89,13 +88,12 @@ class Fitting:
             "num_parts": parts.layout.num_parts,
             "log_likelihood": parts.log_likelihood,
         }
-        if fit.classifier != "none":
-            check_labels(labels, readers["train"])
-            scorer, more = self._fit_classifier(network, images, labels, figures)
+        if names is not None:
+            scorer, more = self._fit_classifier(network, images, labels, names, figures)
             arrays |= {"weights": scorer.weights, "biases": scorer.biases, **more}
             arrays["num_rotations"] = np.array(scorer.num_rotations)
             if "heldout" in readers:
-                figures |= self._measure(network, scorer, readers["heldout"])
+                figures |= self._measure(network, scorer, self._read(readers["heldout"], names))
         save_arrays(self._directory.path / NETWORK_FILE, arrays)
         return {**figures, "seconds": self._seconds, "wall_seconds": sum(self._seconds.values())}
 
@@ -106,10 +104,12 @@ class Fitting:
         self._seconds[stage] = round(time.monotonic() - started, 2)
         return done
 
-    def _read(self, reader: ExampleReader) -> tuple[np.ndarray, np.ndarray]:
+    def _read(
+        self, reader: ExampleReader, class_names: Sequence[str] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns uint8 [N, S, S, C] and int64 [N], the middle square of each image."""
         channels = 3 if self._experiment.fit.input == "color" else 1
-        images, labels = gather_images(reader, channels=channels)
+        images, labels = gather_images(reader, channels=channels, class_names=class_names)
         return middle_squares(images), labels
 
     def _find_parts(self, images: np.ndarray) -> Parts:
@@ -166,6 +166,7 @@ class Fitting:
         network: PartsNetwork,
         images: np.ndarray,
         labels: np.ndarray,
+        class_names: Sequence[str],
         figures: dict[str, Any],
     ) -> tuple[ClassScorer, dict[str, np.ndarray]]:
         """Fits the last layer; returns it, and its pictures by name."""
@@ -186,19 +187,20 @@ class Fitting:
         scorer, rotations = classes.scorer, classes.rotations
         pictures = {"class_pictures": mean_class_pictures(images, labels, classes, turns)}
         if fit.upright_images:
-            starts = self._find_upright(network, scorer)
+            starts = self._find_upright(network, scorer, class_names)
             scorer = roll_rotations(scorer, starts)
             rotations = (rotations + starts[labels, classes.components]) % turns
             upright = dataclasses.replace(classes, rotations=rotations)
             pictures["upright_class_pictures"] = mean_class_pictures(images, labels, upright, turns)
         return scorer, pictures
 
-    def _find_upright(self, network: PartsNetwork, scorer: ClassScorer) -> np.ndarray:
+    def _find_upright(
+        self, network: PartsNetwork, scorer: ClassScorer, class_names: Sequence[str]
+    ) -> np.ndarray:
         """Returns the rotation of every component that a few upright images say is zero."""
         fit = self._experiment.fit
         reader = open_readers(DataOptions(images=fit.upright_images, heldout_fraction=0.0))["train"]
-        images, labels = self._read(reader)
-        check_labels(labels, reader)
+        images, labels = self._read(reader, class_names)
         first = [
             np.flatnonzero(labels == label)[: fit.num_upright] for label in range(labels.max() + 1)
         ]
@@ -207,11 +209,10 @@ class Fitting:
         return upright_rotations(scorer, features, labels[chosen])
 
     def _measure(
-        self, network: PartsNetwork, scorer: ClassScorer, reader: ExampleReader
+        self, network: PartsNetwork, scorer: ClassScorer, heldout: tuple[np.ndarray, np.ndarray]
     ) -> dict[str, Any]:
-        """Returns the error rate on held-out images."""
-        images, labels = self._read(reader)
-        check_labels(labels, reader)
+        """Returns the error rate on held-out images uint8 [N, S, S, C] and labels [N]."""
+        images, labels = heldout
         features = self._timed("heldout_coding", lambda: self._pool(network, images))
         predicted = self._timed("heldout_classification", lambda: scorer.classify(features))
         is_wrong = predicted != labels
@@ -236,9 +237,9 @@ class Fitting:
     def _code(self, network: PartsNetwork, images: np.ndarray, *, for_pooling: bool) -> np.ndarray:
         """Returns the codes of images, those that were kept where there are some."""
         fit = self._experiment.fit
-        digest = hashlib.sha256(images.tobytes())
-        digest.update(repr((self._experiment.coding, for_pooling, for_pooling and
-                            self._experiment.pool)).encode())  # fmt: skip
+        pool = self._experiment.pool if for_pooling else None
+        digest = hashlib.sha256(repr((images.shape, self._experiment.coding, pool)).encode())
+        digest.update(images.tobytes())
         folder = Path(fit.parts_from or self._directory.path) / CODES_FOLDER
         path = folder / f"{digest.hexdigest()[:16]}.npz"
         if path.exists():
@@ -247,7 +248,8 @@ class Fitting:
             lambda batch: network.code(batch, for_pooling=for_pooling).numpy(), images
         )))  # fmt: skip
         if fit.keep_codes:
-            save_arrays(path, {"codes": codes.astype(np.int16)})
+            is_small = network.layout.num_features <= np.iinfo(np.int16).max
+            save_arrays(path, {"codes": codes.astype(np.int16 if is_small else np.int32)})
         return codes
 
 
@@ -264,7 +266,7 @@ def run_fitting(flag_values: flags.FlagValues) -> None:
     experiment = read_fit_experiment(flag_values)
     readers = open_readers(experiment.data)
     readers["train"].read(0)  # refuses images of which none can be read
-    path = _choose_run_dir(experiment)
+    path = choose_run_dir(experiment.fit.run_dir, "parts")
     check_same_flags(path / "flags.cfg", flag_values)
     tf.config.experimental.enable_op_determinism()
     tf.keras.utils.set_random_seed(experiment.fit.seed)
@@ -281,24 +283,6 @@ def run_fitting(flag_values: flags.FlagValues) -> None:
     error = result.get("heldout_error_rate")
     found = "" if error is None else f", {100 * error:.2f} % of the held-out images wrong"
     say(f"done: {result['num_parts']} parts{found}")
-
-
-def check_labels(labels: np.ndarray, reader: ExampleReader) -> None:
-    """Refuses images without a class.
-
-    Args:
-      labels: int64 [N], `NO_LABEL` for an image without a class.
-      reader: the images.
-
-    Raises:
-      UserError: naming the first image without a class.
-    """
-    unlabelled = np.flatnonzero(labels == NO_LABEL)
-    if len(unlabelled):
-        raise UserError(
-            f"{reader.name_of(int(unlabelled[0]))} has no class: expected images with classes, "
-            "or --classifier=none"
-        )
 
 
 def middle_squares(images: np.ndarray) -> np.ndarray:
@@ -321,11 +305,3 @@ def _by_batch(work: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> I
     starts = range(0, len(images), IMAGES_PER_BATCH)
     for start in track(starts, "coding", len(starts), "batches"):
         yield work(images[start : start + IMAGES_PER_BATCH])
-
-
-def _choose_run_dir(experiment: FitExperiment) -> Path:
-    """Returns the run's folder: the one given, or the next free one in runs/."""
-    if experiment.fit.run_dir:
-        return Path(experiment.fit.run_dir)
-    candidates = (Path("runs") / f"parts_{number:03d}" for number in itertools.count(1))
-    return next(path for path in candidates if not path.exists())

@@ -54,7 +54,8 @@ def run_training(flag_values: flags.FlagValues) -> None:
         reader.read(0)  # refuses images of which none can be read, before anything is written
     experiment = complete_experiment(experiment, readers, flag_values)
     experiment = follow_schedule(experiment, flag_values)
-    path = choose_run_dir(experiment)
+    chosen = experiment.run
+    path = choose_run_dir(chosen.run_dir, f"{'_'.join(chosen.task)}_{chosen.backbone}")
     check_same_flags(path / "flags.cfg", flag_values)
     configure_runtime(experiment.training, experiment.distribution)
     strategy = build_strategy(experiment.distribution)

@@ -1,9 +1,12 @@
 """All images of a reader as one array, for what is fitted to all at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
+from tfcolor.data.labels import known_label, matching_labels
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.array import ArraySource
 
@@ -12,7 +15,11 @@ NO_LABEL = -1
 
 
 def gather_images(
-    reader: ExampleReader, num_images: int = 0, channels: int = 1
+    reader: ExampleReader,
+    num_images: int = 0,
+    channels: int = 1,
+    *,
+    class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads images of one size into memory.
 
@@ -22,14 +29,17 @@ def gather_images(
       reader: the images.
       num_images: how many to read, from the first on; 0 for all.
       channels: 3 for color, or 1 for the mean of the colors.
+      class_names: the names by label that the labels are to follow, where both
+        sides have names; then every image must have a class. None takes labels
+        as they are, if there are any.
 
     Returns:
       (images, labels): uint8 [N, H, W, channels] and int64 [N], where an image
       without a class has `NO_LABEL`.
 
     Raises:
-      UserError: if there are fewer images, none can be read, or one has another
-        size than the first.
+      UserError: if there are fewer images, none can be read, one has another
+        size than the first, or one has no class or an unknown one.
       ValueError: if `channels` is neither 1 nor 3.
     """
     if channels not in (1, 3):
@@ -38,12 +48,19 @@ def gather_images(
         raise UserError(f"{num_images} images were asked for; there are {reader.num_examples}")
     count = num_images or reader.num_examples
     if isinstance(reader.source, ArraySource):
-        images = reader.source.images()[:count]
-        return _with_channels(images, channels), reader.source.labels()[:count]
-    return _read_each(reader, count, channels)
+        images = _with_channels(reader.source.images()[:count], channels)
+        labels = reader.source.labels()[:count]
+    else:
+        images, labels = _read_each(reader, count, channels, class_names is not None)
+    numbers = matching_labels(reader.class_names, class_names or ())
+    if numbers:
+        labels = np.array([numbers.get(int(label), int(label)) for label in labels], np.int64)
+    return images, labels
 
 
-def _read_each(reader: ExampleReader, count: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_each(
+    reader: ExampleReader, count: int, channels: int, needs_labels: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Reads images one after the other."""
     images: list[np.ndarray] = []
     labels: list[int] = []
@@ -58,7 +75,8 @@ def _read_each(reader: ExampleReader, count: int, channels: int) -> tuple[np.nda
                 f"{first_width} x {first_height}: expected images of one size"
             )
         images.append(_with_channels(image, channels))
-        labels.append(_label_of(reader, position))
+        read_label = known_label if needs_labels else _label_of
+        labels.append(read_label(reader, position))
     if not images:
         raise UserError(f"none of the first {count} images can be read")
     return np.stack(images), np.array(labels, np.int64)

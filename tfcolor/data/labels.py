@@ -39,7 +39,7 @@ def label_annotation(
     numbers = matching_labels(reader.class_names, class_names)
 
     def read(position: int) -> np.ndarray:
-        label = _known_label(reader, position)
+        label = known_label(reader, position)
         label = numbers.get(label, label)
         if 0 <= label < num_classes:
             return np.array(label, np.int32)
@@ -54,8 +54,20 @@ def label_annotation(
     return Annotation(read, tf.int32)
 
 
-def _known_label(reader: ExampleReader, position: int) -> int:
-    """Returns the class of an image, or raises UserError if it has none."""
+def known_label(reader: ExampleReader, position: int) -> int:
+    """Returns the class of an image that must have one.
+
+    Args:
+      reader: the images.
+      position: in [0, num_examples).
+
+    Returns:
+      Its label.
+
+    Raises:
+      UserError: if it has none.
+      UnreadableImageError: if it cannot be read.
+    """
     label = reader.label_of(position)
     if label is None:
         raise UserError(

@@ -1,31 +1,27 @@
 """What tasks on images with labels share."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.data.pipeline import Annotation, BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT
+from tfcolor.tasks.base import TRAIN_SPLIT
+from tfcolor.tasks.image_task import ImageTask
 
 
-class AnnotatedTask:
-    """A task on images that are annotated, gray or in color.
+class AnnotatedTask(ImageTask):
+    """A task on images that are annotated.
 
     A subclass implements `annotate` and `make_example`, and
     `make_heldout_example` where held-out images are looked at in another way.
 
     Args:
-      options: of the task; their `input`, "gray" or "color", is what the network
-        sees. Completed if there are readers.
+      options: as of `ImageTask`; completed if there are readers.
       readers: where each split's images come from, all of them annotated.
-      color_input: feeds the gray image copied to three channels, for a
-        backbone that is shared with tasks on color images.
+      color_input: as of `ImageTask`.
     """
-
-    Options: ClassVar[type]
 
     def __init__(
         self,
@@ -34,10 +30,7 @@ class AnnotatedTask:
         *,
         color_input: bool = False,
     ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input or options.input == "color" else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self._readers = dict(readers)
+        super().__init__(options, readers, color_input=color_input)
         names = readers[TRAIN_SPLIT].class_names if TRAIN_SPLIT in readers else ()
         self._annotations = {
             split: self.annotate(reader, names) for split, reader in readers.items()
@@ -101,16 +94,3 @@ class AnnotatedTask:
         make_example = self.make_example if split == TRAIN_SPLIT else self.make_heldout_example
         annotation = self._annotations[split]
         return build_dataset(self._readers[split], make_example, plan, annotation=annotation)
-
-    def as_input(self, view: tf.Tensor) -> tf.Tensor:
-        """Returns what the network sees of a view.
-
-        Args:
-          view: float32 [..., 3] in [0, 1], in color.
-
-        Returns:
-          float32 [..., 1 or 3], its lightness or itself.
-        """
-        if self.options.input == "color":
-            return view
-        return tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
@@ -15,7 +14,8 @@ from tfcolor.data.transforms import ViewOptions, center_view, random_view
 from tfcolor.heads.decoder import CODE, DecoderHead, DecoderOptions, shortcut_taps
 from tfcolor.losses.normal_divergence import normal_divergence
 from tfcolor.metrics.definitions import peak_signal_to_noise
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.image_task import ImageTask
 
 ERROR_WEIGHT = 50 * 0.25
 """Of the mean squared error of an image, as in the program of the dissertation."""
@@ -86,7 +86,7 @@ class AutoencoderOptions:
         return dataclasses.replace(self, crop_size=canonical_size)
 
 
-class AutoencoderTask:
+class AutoencoderTask(ImageTask):
     """Reconstructs whole images from the top of a network and from shortcuts.
 
     Every shortcut is an autoencoder of the layers up to a tap and of the layers
@@ -110,18 +110,10 @@ class AutoencoderTask:
     score: str | None = None
     count_samples = staticmethod(count_examples)
 
-    def __init__(
-        self,
-        options: AutoencoderOptions,
-        readers: Mapping[str, ExampleReader],
-        *,
-        color_input: bool = False,
-    ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input or options.input == "color" else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self.entries = (CODE, *options.shortcuts)
-        self._readers = dict(readers)
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Returns what images are reconstructed from, by name."""
+        return (CODE, *self.options.shortcuts)
 
     def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
         """Yields (inputs, targets) batches of views.
@@ -241,9 +233,8 @@ class AutoencoderTask:
 
     def _finish(self, view: tf.Tensor) -> Example:
         """Returns an example from a view, float32 [S, S, 3] in [0, 1]."""
-        if self.options.input == "gray":
-            view = tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)
-        return {"image": view}, {"image": view}
+        image = self.as_input(view)
+        return {"image": image}, {"image": image}
 
 
 class CodeSignalToNoise(tf.keras.metrics.Mean):

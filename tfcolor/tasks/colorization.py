@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfcolor.color.outputs import OUTPUT_SPACES
 from tfcolor.color.outputs.base import OutputSpace, TargetOptions
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
 from tfcolor.core.options import option
@@ -19,8 +18,9 @@ from tfcolor.heads.histogram import HistogramHead
 from tfcolor.losses.histogram import histogram_divergence
 from tfcolor.losses.regression import squared_distance
 from tfcolor.metrics.constant_loss import ConstantLoss
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
 from tfcolor.tasks.gamut_prior import estimate_class_weights
+from tfcolor.tasks.image_task import ImageTask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ColorizationOptions:
             )
 
 
-class ColorizationTask:
+class ColorizationTask(ImageTask):
     """Predicts the colors of sampled pixels of a gray photograph.
 
     Args:
@@ -101,10 +101,7 @@ class ColorizationTask:
         *,
         color_input: bool = False,
     ) -> None:
-        self.options = options
-        self.input_channels = 3 if color_input else 1
-        self.splits = tuple(split for split in (TRAIN_SPLIT, HELDOUT_SPLIT) if split in readers)
-        self._readers = dict(readers)
+        super().__init__(options, readers, color_input=color_input)
         self.output_space = build_output_space(options)
         self._targets = TargetOptions(
             options.window, options.hue_weight, options.chroma_weighting, self._class_weights()
@@ -147,8 +144,7 @@ class ColorizationTask:
             options.edge,
         )
         targets = self.output_space.make_targets(view, locations, self._targets)
-        image = tf.repeat(rgb_to_lightness(view), self.input_channels, axis=-1)
-        return {"image": image, "locations": locations}, targets
+        return {"image": self.as_input(view), "locations": locations}, targets
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
         """Returns the histogram head on the chosen taps.
