@@ -70,7 +70,7 @@ wheel: .venv/.installed-runtime  ## Make a wheel for this platform in dist.
 	@ls dist
 
 test: lint native  ## Check the style, then run the whole suite.
-	$(VENV) -m pytest -n 2 --dist=loadfile --durations=15
+	$(VENV) -m pytest -n 2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 bench: .venv/.installed-test  ## Run every benchmark; results go to benchmarks/results.
 	@for benchmark in benchmarks/bench_*.py; do \

@@ -1,9 +1,8 @@
 """Makes every test repeatable, small and headless; shared fixtures."""
 
+import fcntl
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfcolor.config.command import Command, execute
+from tests.command_process import CommandProcess
 from tfcolor.backbones import BACKBONES
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
@@ -89,28 +90,54 @@ def fixed_seeds():
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory) -> Path:
+def make_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Returns what makes a folder once for all workers; none may change it.
+
+    `make_once(name, make)` calls `make` with the folder, which does not exist yet,
+    in the worker that is first. The others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = root / "shared" / name, root / "shared" / f"{name}.made"
+        folder.parent.mkdir(exist_ok=True)
+        with made.open("a+") as marks:
+            fcntl.flock(marks, fcntl.LOCK_EX)
+            if made.stat().st_size == 0:
+                make(folder)
+                marks.write("made")
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def photos(make_once) -> Path:
     """A folder of six small pictures with sky, ground, sun and texture.
 
     PNG and JPEG in turn, each of another size.
     """
-    folder = tmp_path_factory.mktemp("photos")
+    return make_once("photos", draw_photos)
+
+
+def draw_photos(folder: Path) -> None:
+    """Draws the pictures for `photos`."""
+    folder.mkdir()
     for index, (height, width) in enumerate(PHOTO_SIZES):
         suffix = "jpg" if index % 2 else "png"
         photo = draw_photo(height, width, np.random.default_rng(SEED + index))
         Image.fromarray(photo).save(folder / f"photo{index}.{suffix}")
-    return folder
 
 
 @pytest.fixture(scope="session")
-def labelled_photos(photos, tmp_path_factory) -> Path:
+def labelled_photos(photos, make_once) -> Path:
     """A list of the files in `photos` with three classes, two files each."""
-    path = tmp_path_factory.mktemp("labels") / "photos.txt"
     files = sorted(photos.iterdir())
     classes = ("sea", "hill", "town") * 2
     lines = [f"{file}\t{name}\n" for file, name in zip(files, classes, strict=True)]
-    path.write_text("".join(lines))
-    return path
+    return make_once("photos.txt", lambda path: path.write_text("".join(lines)))
 
 
 @pytest.fixture(scope="session")
@@ -131,11 +158,12 @@ def tiny_colorizer() -> Colorizer:
 
 
 @pytest.fixture(scope="session")
-def colorizer_export(tiny_colorizer, tmp_path_factory) -> Path:
+def colorizer_export(tiny_colorizer, make_once) -> Path:
     """The folder of the versions of a SavedModel of `tiny_colorizer`."""
-    folder = tmp_path_factory.mktemp("colorizer_export")
-    export_colorizer(tiny_colorizer, folder, {"run": "runs/tiny", "step": 7})
-    return folder
+    record = {"run": "runs/tiny", "step": 7}
+    return make_once(
+        "colorizer_export", lambda folder: export_colorizer(tiny_colorizer, folder, record)
+    )
 
 
 def tiny_network(seed: int, **backbone_options: object) -> Network:
@@ -160,58 +188,56 @@ def tiny_flags(photos) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tiny_flags, tmp_path_factory) -> Path:
+def tiny_run(tiny_flags, make_once) -> Path:
     """The folder of a finished run with `tiny_flags`; not to be changed."""
-    from tfcolor.config.command import execute
     from tfcolor.train import COMMAND
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert execute(COMMAND, [*tiny_flags, f"--run_dir={folder}"]) == 0
-    return folder
+    return make_once("tiny", lambda run: succeed(COMMAND, *tiny_flags, f"--run_dir={run}"))
+
+
+def succeed(command: Command, *arguments: str) -> None:
+    """Runs a command in this process."""
+    assert execute(command, arguments) == 0
 
 
 @pytest.fixture(scope="session")
-def tiny_parts_run(tmp_path_factory) -> Path:
+def tiny_parts_run(make_once) -> Path:
     """The folder of a finished run of `fit_parts` with `TINY_PARTS_FLAGS`; not to be changed."""
-    from tfcolor.config.command import execute
     from tfcolor.fit_parts import COMMAND
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny_parts"
-    assert execute(COMMAND, [*TINY_PARTS_FLAGS, f"--run_dir={folder}"]) == 0
-    return folder
+    return make_once(
+        "tiny_parts", lambda run: succeed(COMMAND, *TINY_PARTS_FLAGS, f"--run_dir={run}")
+    )
 
 
-@pytest.fixture
-def start_training() -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts `train` in a process of its own; none outlives the test."""
-    started = []
+@pytest.fixture(scope="session")
+def start_command(tmp_path_factory) -> Iterator[Callable[..., CommandProcess]]:
+    """Starts a command in a process of its own; none outlives the session.
 
-    def start(arguments: list[str], **environment: str) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tfcolor.train", *arguments],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    `start(name, arguments, **environment)`.
+    """
+    folder, started = tmp_path_factory.mktemp("shown"), []
+
+    def start(name: str, arguments: list[object], **environment: str) -> CommandProcess:
+        shown = folder / f"{len(started)}.txt"
+        process = CommandProcess(name, [str(text) for text in arguments], shown, environment)
         started.append(process)
         return process
 
     yield start
     for process in started:
         process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="session")
-def tiny_export(tiny_run, tmp_path_factory) -> Path:
+def tiny_export(tiny_run, make_once) -> Path:
     """The folder of the versions of a SavedModel of `tiny_run`."""
-    from tfcolor.config.command import execute
     from tfcolor.export import COMMAND
 
-    folder = tmp_path_factory.mktemp("exports") / "tiny"
-    assert execute(COMMAND, [f"--run_dir={tiny_run}", f"--export_dir={folder}"]) == 0
-    return folder
+    flags = f"--run_dir={tiny_run}"
+    return make_once(
+        "tiny_export", lambda folder: succeed(COMMAND, flags, f"--export_dir={folder}")
+    )
 
 
 def draw_photo(height: int, width: int, random_numbers: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,7 @@
 """Devices and workers share the work without changing what is learned."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -42,30 +39,25 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def train_with_workers(arguments: list[str], count: int = 2) -> None:
+@pytest.fixture(scope="module")
+def train_with_workers(start_command):
     """Trains in several processes that reach each other over loopback."""
-    addresses = [f"localhost:{port}" for port in free_ports(count)]
-    processes = []
-    for index in range(count):
-        place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tfcolor.train", *arguments, "--strategy=multi_worker"],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | {"TF_CONFIG": json.dumps(place)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-    try:
-        shown = [process.communicate(timeout=300)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * count, shown
+
+    def train(arguments: list[str], count: int = 2) -> None:
+        addresses = [f"localhost:{port}" for port in free_ports(count)]
+        processes = []
+        for index in range(count):
+            place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            flags = [*arguments, "--strategy=multi_worker"]
+            processes.append(start_command("train", flags, TF_CONFIG=json.dumps(place)))
+        shown = [process.wait() for process in processes]
+        assert [process.returncode for process in processes] == [0] * count, shown
+
+    return train
 
 
 @pytest.fixture(scope="module", params=CASES)
-def runs(request, tiny_flags, tmp_path_factory) -> dict[str, Path]:
+def runs(request, tiny_flags, tmp_path_factory, train_with_workers) -> dict[str, Path]:
     """The same run on one replica, on two devices and by two workers."""
     folder = tmp_path_factory.mktemp(request.param)
     arguments = [*tiny_flags, *LONGER, *CASES[request.param]]

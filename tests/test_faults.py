@@ -56,30 +56,28 @@ def assert_same_end(run: Path, other: Path) -> None:
     assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
 
 
-def train_to_end(*commands: list[str]) -> list[str]:
+@pytest.fixture(scope="module")
+def train_to_end(start_command):
     """Trains in processes side by side; returns what each showed.
 
     The tests' own process has other devices, with which sums round otherwise.
     """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tfcolor.train", *arguments],
-            cwd=Path(__file__).parents[1],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for arguments in commands
-    ]
-    shown = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(commands), shown
-    return shown
+
+    def train(*commands: list[str]) -> list[str]:
+        processes = [start_command("train", arguments) for arguments in commands]
+        shown = [process.wait() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(commands), shown
+        return shown
+
+    return train
 
 
 @pytest.fixture(scope="module")
 def whole_run(tiny_flags, tmp_path_factory) -> Path:
-    """A run that nothing disturbed."""
+    """A run that nothing disturbed, in a process as a user starts it."""
     run = tmp_path_factory.mktemp("faults") / "whole"
-    train_to_end([*tiny_flags, *LONGER, f"--run_dir={run}"])
+    command = [sys.executable, "-m", "tfcolor.train", *tiny_flags, *LONGER, f"--run_dir={run}"]
+    subprocess.run(command, cwd=Path(__file__).parents[1], check=True, timeout=300)
     return run
 
 
@@ -94,13 +92,13 @@ def wait_for_step(process, run: Path, step: int) -> None:
     """Waits until a training process has logged a step."""
     deadline = time.monotonic() + 200
     while max(logged_steps(run), default=0) < step:
-        assert process.poll() is None, process.stderr.read()
+        assert process.returncode is None, process.shown()
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
 
 def test_run_ends_in_the_same_bits_however_it_is_interrupted(
-    whole_run, tiny_flags, tmp_path, start_training
+    whole_run, tiny_flags, tmp_path, start_command, train_to_end
 ):
     random_numbers = np.random.default_rng(20160330)
     run = tmp_path / "run"
@@ -108,11 +106,11 @@ def test_run_ends_in_the_same_bits_however_it_is_interrupted(
     killers = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL]
     for killer in killers:
         seen = max(logged_steps(run), default=0)
-        process = start_training(arguments)
+        process = start_command("train", arguments)
         wait_for_step(process, run, seen + int(random_numbers.integers(1, 7)))
         time.sleep(random_numbers.uniform(0, 0.03))
         process.send_signal(killer)
-        shown = process.communicate(timeout=200)[1]
+        shown = process.wait()
         if killer == signal.SIGKILL:
             assert process.returncode == -signal.SIGKILL
             continue
@@ -125,7 +123,9 @@ def test_run_ends_in_the_same_bits_however_it_is_interrupted(
     assert_same_end(run, whole_run)
 
 
-def test_damaged_last_checkpoint_is_passed_over_aloud(whole_run, tiny_flags, tmp_path):
+def test_damaged_last_checkpoint_is_passed_over_aloud(
+    whole_run, tiny_flags, tmp_path, train_to_end
+):
     cut = copy_unfinished(whole_run, tmp_path / "cut")
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     copy_unfinished(whole_run, tmp_path / "half").with_name(f"ckpt-{NUM_STEPS}.index").unlink()

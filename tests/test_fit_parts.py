@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -158,7 +156,8 @@ def test_held_out_classes_are_those_of_the_same_name(tmp_path):
             Image.fromarray(image).save(tmp_path / split / name / f"{shift}.png")
     run = tmp_path / "run"
     places = [f"--images={tmp_path / 'train'}", f"--heldout_images={tmp_path / 'heldout'}"]
-    assert fit(*places, "--parts_num_components=4", f"--run_dir={run}") == 0
+    few = ["--parts_num_components=4", "--parts_num_iterations=5", "--patches_max_samples=500"]
+    assert fit(*places, *few, f"--run_dir={run}") == 0
     assert result_of(run)["heldout_error_rate"] == 0
 
 
@@ -169,20 +168,28 @@ def test_finished_run_is_recognized(upright_run, capfd):
     assert (upright_run / "network.npz").stat().st_mtime_ns == before
 
 
-def test_killed_fit_goes_on_and_ends_the_same(tmp_path):
+def test_killed_fit_goes_on_and_ends_the_same(tmp_path, start_command):
     flags = [*SMALL, "--classifier=none", "--parts_num_iterations=12", "--parts_num_restarts=2"]
-    program = [sys.executable, "-m", "tfcolor.fit_parts", *flags]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*program, f"--run_dir={whole}"], check=True)
+
+    def start(run):
+        return start_command("fit_parts", [*flags, f"--run_dir={run}"])
+
+    undisturbed = start(whole)
+    undisturbed.wait()
+    assert undisturbed.returncode == 0
     for sent, status in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
-        process = subprocess.Popen([*program, f"--run_dir={killed}"])
+        process = start(killed)
         logged, before = killed / "metrics.jsonl", _count(killed / "metrics.jsonl")
-        while _count(logged) < before + 3 and process.poll() is None:
+        while _count(logged) < before + 3 and process.returncode is None:
             time.sleep(0.01)
         process.send_signal(sent)
-        assert process.wait(timeout=60) == status
+        process.wait()
+        assert process.returncode == status
     assert 6 <= _count(killed / "metrics.jsonl") < 24
-    subprocess.run([*program, f"--run_dir={killed}"], check=True)
+    last = start(killed)
+    last.wait()
+    assert last.returncode == 0
     assert (killed / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
     with np.load(whole / "parts.npz") as one, np.load(killed / "parts.npz") as other:
         for name in one.files:
@@ -200,7 +207,7 @@ def _count(path: Path) -> int:
     (["--classes_num_rotations=3"], "--classes_num_rotations=3: expected a divisor"),
     (["--upright_images=builtin:digits"], "--upright_images"),
     (["--parts_from=nowhere"], "nowhere is not a run of fit_parts"),
-    (["--classes_num_components=40"], "--classes_num_components=40"),
+    (["--classes_num_components=40", "--num_images=60"], "--classes_num_components=40"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_one_clear_error(flags, words, tmp_path, capfd):
     assert fit(*SMALL, *flags, f"--run_dir={tmp_path / 'run'}") in (1, 2)

@@ -2,8 +2,6 @@
 
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -29,11 +27,9 @@ def free_port():
         return opened.getsockname()[1]
 
 
-def serve(folder, port):
-    command = [sys.executable, "-m", "tfcolor.serve", f"--model_base_path={folder}"]
-    process = subprocess.Popen(
-        [*command, f"--port={port}", "--rest_api_port=0"], stderr=subprocess.PIPE, text=True
-    )
+def serve(start_command, folder, port):
+    flags = [f"--model_base_path={folder}", f"--port={port}", "--rest_api_port=0"]
+    process = start_command("serve", flags)
     options = [("grpc.max_reconnect_backoff_ms", 200)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
         health_pb2_grpc.HealthStub(channel).Check(
@@ -67,10 +63,10 @@ def test_mistake_is_one_line(tmp_path, capfd, status, arguments, word):
     assert word in line
 
 
-def test_clients_survive_a_killed_server_and_a_stopped_one_drains(tmp_path):
+def test_clients_survive_a_killed_server_and_a_stopped_one_drains(tmp_path, start_command):
     tf.saved_model.save(Doubler(), str(tmp_path / "1"))
     port, codes, stopped = free_port(), [], threading.Event()
-    server = serve(tmp_path, port)
+    server = serve(start_command, tmp_path, port)
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "default"
     request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
@@ -94,9 +90,8 @@ def test_clients_survive_a_killed_server_and_a_stopped_one_drains(tmp_path):
         while "OK" not in codes:
             time.sleep(0.01)
         server.kill()
-        server.communicate()
         assert server.returncode == -signal.SIGKILL
-        server = serve(tmp_path, port)
+        server = serve(start_command, tmp_path, port)
         answered = codes.count("OK")
         while codes.count("OK") < answered + 10:
             time.sleep(0.01)
@@ -105,8 +100,8 @@ def test_clients_survive_a_killed_server_and_a_stopped_one_drains(tmp_path):
         stopped.set()
         for thread in threads:
             thread.join()
-        server.terminate()
-        lines = server.communicate(timeout=60)[1].splitlines()
+        server.send_signal(signal.SIGTERM)
+        lines = server.wait(timeout=60).splitlines()
     assert server.returncode == 143
     assert f"tfcolor serve: gRPC on 127.0.0.1:{port}, without TLS" in lines
     assert f"tfcolor serve: model default from {tmp_path}: versions 1" in lines
