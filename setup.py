@@ -44,6 +44,7 @@ INSTALL = [
 TEST = [
     "clang-format",
     "httpx",
+    "mpmath",
     "mypy",
     # Later ones need an ml-dtypes that TensorFlow 2.15 does not take.
     "onnx<1.18",

@@ -58,8 +58,9 @@ def _measure_one(name: str, num_steps: int) -> int:
     from tfcolor.backbones.field_of_view import WidenedBackbone
     from tfcolor.models.network import Network
     from tfcolor.tasks.segmentation import SegmentationOptions, SegmentationTask
+    from tfcolor.training.members import Member, shared_network
     from tfcolor.training.optimizers import Update
-    from tfcolor.training.options import OptimizationOptions
+    from tfcolor.training.options import JointOptions, OptimizationOptions
     from tfcolor.training.step import TrainStep
 
     kind, blocks = NETWORKS[name]
@@ -69,9 +70,11 @@ def _measure_one(name: str, num_steps: int) -> int:
     options = class_.Options(use_batch_norm=kind.startswith("resnet"))
     backbone = WidenedBackbone(class_(options, task.input_channels, 0), blocks, 0)
     network = Network(backbone, task.build_head(backbone.taps(SIZE, SIZE), 0))
-    update = Update(network, OptimizationOptions(), use_loss_scaling=False)
+    members = (Member(task, network, BATCH, seed=0),)
+    shared = shared_network(backbone, members)
+    update = Update(shared, OptimizationOptions(), JointOptions(), use_loss_scaling=False)
     update.set_rate(1e-3)
-    step = TrainStep(tf.distribute.get_strategy(), network, task, update)
+    step = TrainStep(tf.distribute.get_strategy(), members, update)
     inputs = {
         "image": tf.random.stateless_uniform([BATCH, SIZE, SIZE, 1], [1, 2]),
         "seed": tf.constant([[1, 2], [3, 4]], tf.int64),
@@ -84,7 +87,7 @@ def _measure_one(name: str, num_steps: int) -> int:
     times = []
     for _ in range(num_steps + 1):
         start = time.perf_counter()
-        float(step((inputs, {"label": label}), tf.constant(0.0))["loss"])
+        float(step({0: (inputs, {"label": label})}, tf.constant(0.0))["loss"])
         times.append(1e3 * (time.perf_counter() - start))
     peak = measuring.peak_bytes()
     difference = _dense_difference(network, inputs)

@@ -28,6 +28,7 @@ from tfcolor.config.experiment import (
     DataOptions,
     DistributionOptions,
     Experiment,
+    ExperimentTask,
     OptimizationOptions,
     RunOptions,
     TrainingOptions,
@@ -37,7 +38,9 @@ from tfcolor.data.pipeline import BatchPlan
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.tasks import TASKS
+from tfcolor.training.members import Member, shared_network
 from tfcolor.training.optimizers import Update
+from tfcolor.training.options import JointOptions
 from tfcolor.training.step import TrainStep
 
 del Command  # imported first because it mutes and tunes TensorFlow
@@ -74,13 +77,15 @@ def record(case: str, implementation: str, times: list[float]) -> dict[str, obje
 
 def experiment(backbone: str) -> Experiment:
     """Returns the configuration measured: full width, batch norm, 128 locations."""
+    options = TASKS["colorization"].Options(crop_size=CROP, min_side=CROP, max_side=256, edge=8)
+    data = DataOptions(images="builtin:photos", heldout_fraction=0.0)
     return Experiment(
         run=RunOptions(backbone=backbone),
-        task=TASKS["colorization"].Options(crop_size=CROP, min_side=CROP, max_side=256, edge=8),
-        data=DataOptions(images="builtin:photos", heldout_fraction=0.0),
+        members=(ExperimentTask("colorization", options, data, BATCH),),
         backbone=BACKBONES[backbone].Options(),
         optimization=OptimizationOptions(),
-        training=TrainingOptions(batch_size=BATCH),
+        joint=JointOptions(),
+        training=TrainingOptions(),
         distribution=DistributionOptions(),
     )
 
@@ -92,10 +97,12 @@ def measure(backbone: str, rounds: int) -> list[dict[str, object]]:
     task = build_task(chosen, open_readers(chosen.data))
     with strategy.scope():
         network = build_network(chosen, task)
-        update = Update(network, chosen.optimization, use_loss_scaling=False)
-    step = TrainStep(strategy, network, task, update, BATCH)
+        members = (Member(task, network, BATCH, seed=0),)
+        shared = shared_network(network.backbone, members)
+        update = Update(shared, chosen.optimization, chosen.joint, use_loss_scaling=False)
+    step = TrainStep(strategy, members, update)
     batch = next(iter(task.make_dataset("train", BatchPlan(BATCH, seed=0, num_batches=1))))
-    train = milliseconds(lambda: float(step(batch, tf.constant(0.0))["loss"]), rounds)
+    train = milliseconds(lambda: float(step({0: batch}, tf.constant(0.0))["loss"]), rounds)
     colorizer = Colorizer(network, HueChroma(), DecodingOptions(), SizeOptions(max_side=PHOTO))
     gray = tf.constant(np.random.default_rng(0).random((1, PHOTO, PHOTO, 1)), tf.float32)
     color = milliseconds(lambda: colorizer.colorize(gray)["rgb"].numpy(), rounds)

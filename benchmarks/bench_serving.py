@@ -35,11 +35,12 @@ from tensorflow_serving.apis import predict_pb2
 from tfcolor.backbones import BACKBONES
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
-from tfcolor.config.assembly import build_network
+from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import (
     DataOptions,
     DistributionOptions,
     Experiment,
+    ExperimentTask,
     OptimizationOptions,
     RunOptions,
     TrainingOptions,
@@ -51,6 +52,7 @@ from tfcolor.server.lifecycle import ServerSettings, ServingServer
 from tfcolor.server.model_settings import ModelSettings
 from tfcolor.server.options import AddressOptions
 from tfcolor.tasks import TASKS
+from tfcolor.training.options import JointOptions
 
 del Command  # imported first because it mutes and tunes TensorFlow
 
@@ -95,17 +97,18 @@ def main(arguments: list[str]) -> int:
 
 def export(name: str, folder: Path) -> Path:
     """Exports an untrained colorizer; returns the folder of its versions."""
-    task = TASKS["colorization"]
+    options = TASKS["colorization"].Options(**({"hidden_units": 128} if name == "small" else {}))
+    data = DataOptions(images="builtin:photos")
     experiment = Experiment(
         run=RunOptions(backbone="vgg16"),
-        task=task.Options(**({"hidden_units": 128} if name == "small" else {})),
-        data=DataOptions(images="builtin:photos"),
+        members=(ExperimentTask("colorization", options, data, 1),),
         backbone=BACKBONES["vgg16"].Options(width_multiplier=SIZES[name], use_batch_norm=False),
         optimization=OptimizationOptions(),
+        joint=JointOptions(),
         training=TrainingOptions(),
         distribution=DistributionOptions(),
     )
-    network = build_network(experiment, task(experiment.task, {}))
+    network = build_network(experiment, build_task(experiment, {}))
     sizes = SizeOptions(min_side=SIDE, max_side=SIDE)
     colorizer = Colorizer(network, HueChroma(), DecodingOptions(), sizes)
     export_colorizer(colorizer, folder / name, {"benchmark": BENCHMARK})

@@ -13,6 +13,7 @@ from tfcolor.backbones.chain import (
     Pool,
 )
 from tfcolor.core.errors import UsageError
+from tfcolor.core.features import UNRECTIFIED_TOP
 from tfcolor.core.options import check_options
 from tfcolor.core.taps import Tap
 
@@ -113,6 +114,35 @@ def test_top_without_fully_connected_layers_is_the_flat_map():
     np.testing.assert_array_equal(flat["top"], tf.reshape(flat["conv2"], [2, 48]))
     maps = chain(tf.random.uniform([2, 11, 14, 3]))
     np.testing.assert_array_equal(maps["top"], maps["conv2"])
+
+
+@pytest.mark.parametrize("stages", [STAGES, STAGES[:3], (*STAGES[:3], Pool(2, 2))])
+def test_rectification_makes_the_top_of_the_unrectified_one(stages):
+    chain = _chain(stages)
+    images = tf.random.uniform([3, 9, 9, 3])
+    features = chain(images, convolutional=False)
+    unrectified = features[UNRECTIFIED_TOP].numpy()
+    assert unrectified.min() < 0
+    np.testing.assert_array_equal(np.maximum(unrectified, 0), features["top"])
+    assert UNRECTIFIED_TOP not in chain(images)
+    assert list(features)[-1] == "top"
+
+
+def test_nothing_is_dropped_of_the_unrectified_top():
+    stages = (*STAGES[:3], dataclasses.replace(STAGES[3], dropout_rate=0.5))
+    chain, images = _chain(stages, use_batch_norm=False), tf.random.uniform([3, 9, 9, 3])
+    plain = chain(images, convolutional=False)
+    dropped = chain(images, seeds=SEEDS, training=True, convolutional=False)
+    np.testing.assert_array_equal(dropped[UNRECTIFIED_TOP], plain[UNRECTIFIED_TOP])
+    assert np.any(dropped["top"] != plain["top"])
+
+
+def test_last_convolution_may_be_wider():
+    stages = (*STAGES[:3], Pool(2, 2))
+    chain = _chain(stages, top_channels=6, width_multiplier=0.5)
+    assert [chain.tap_channels[name] for name in ("conv1", "conv2")] == [4, 6]
+    assert chain.top_features == 6
+    assert chain(tf.random.uniform([2, 9, 9, 3]), convolutional=False)["top"].shape == [2, 6]
 
 
 def test_flat_map_of_another_size_is_an_error():
@@ -235,3 +265,40 @@ def test_statistics_variant_is_passed_on():
 def test_illegal_options_are_usage_errors(options, message):
     with pytest.raises(UsageError, match=message):
         check_options(FullyConnectedOptions(**options), prefix="vgg16_")
+
+
+COLUMN_STAGES = (Conv("conv1", 8, kernel=3), Pool(2, 2), Conv("conv2", 24, kernel=3))
+
+
+def test_columns_share_every_layer_and_see_the_whole_image():
+    whole = _chain(COLUMN_STAGES)
+    columns = [_chain(COLUMN_STAGES, column=f"{index}/3") for index in range(3)]
+    assert [one.tap_channels for one in columns] == [
+        {"input": 3, "conv1": width, "conv2": 8} for width in (3, 3, 2)
+    ]
+    shapes = [[layer.kernel.shape for layer in one.convolutions.values()] for one in columns]
+    assert shapes[2] == [[3, 3, 3, 2], [3, 3, 2, 8]]
+    assert columns[0].taps(9, 9)["conv2"].offset == whole.taps(9, 9)["conv2"].offset
+    kernels = [one.convolutions["conv1"].kernel.numpy() for one in columns[:2]]
+    assert np.all(kernels[0] != kernels[1])
+    only = _chain(COLUMN_STAGES, column="0/1")
+    for ours, theirs in zip(only.variables, whole.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_column_is_one_of_the_scaled_width():
+    wide = _chain(COLUMN_STAGES, column="1/4", width_multiplier=1.5)
+    assert wide.tap_channels == {"input": 3, "conv1": 3, "conv2": 9}
+
+
+@pytest.mark.parametrize(
+    ("stages", "column", "message"),
+    [
+        (STAGES, "0/2", "--chain_column=0/2: expected none, since some convolutions have groups"),
+        (COLUMN_STAGES, "0/9", "--chain_column=0/9: conv1 has only 8 channels"),
+        (COLUMN_STAGES, "3/3", "--chain_column=3/3: expected INDEX/COUNT"),
+    ],
+)
+def test_columns_that_cannot_be_are_usage_errors(stages, column, message):
+    with pytest.raises(UsageError, match=message):
+        _chain(stages, column=column)

@@ -48,6 +48,11 @@ def test_dropout_rates_are_those_of_the_table():
     assert rates[1] == dict(zip(SHALLOW[1:], [0.1, 0.2, 0.3, 0.3], strict=True))
 
 
+def test_dropout_may_be_left_out():
+    with tf.Graph().as_default():
+        assert not any(_build(name, use_dropout=False).dropouts for name, _ in PUBLISHED)
+
+
 @pytest.mark.parametrize("name", [name for name, _ in PUBLISHED])
 @pytest.mark.parametrize(("final_pool", "features"), [(False, 3072), (True, 768)])
 def test_top_is_the_flat_map_before_or_after_the_last_pool(name, final_pool, features):

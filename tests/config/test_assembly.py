@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.config.command import execute
 from tfcolor.backbones.cifar import CifarOptions
 from tfcolor.backbones.field_of_view import WidenedBackbone
 from tfcolor.color.decoding import DecodingOptions
@@ -13,14 +14,16 @@ from tfcolor.config.assembly import (
     build_task,
     load_colorizer,
     load_network,
+    load_run_colorizer,
     open_experiment_readers,
 )
-from tfcolor.config.experiment import load_experiment
+from tfcolor.config.experiment import ExperimentTask, load_experiment
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.tasks.classification import ClassificationOptions
+from tfcolor.train import COMMAND
 
 SIZE = SizeOptions(24, 48)
 
@@ -31,7 +34,7 @@ def _load(model, checkpoint="best"):
 
 def test_one_experiment_gives_one_network(tiny_run):
     experiment = load_experiment(tiny_run)
-    task = build_task(experiment, open_experiment_readers(experiment))
+    task = build_task(experiment, *open_experiment_readers(experiment))
     assert task.splits == ("train", "heldout")
     one, other = (build_network(experiment, task) for _ in range(2))
     assert len(one.trainable_variables) > 10
@@ -80,22 +83,27 @@ def test_a_run_may_have_further_blocks(tiny_run, tmp_path):
     assert network.features(tf.zeros([1, 40, 70, 1]))["conv9_1"].shape == [1, 1, 1, 32]
 
 
+def _classifying(experiment, **options):
+    """Returns an experiment that classifies instead."""
+    member = ExperimentTask(
+        "classification", ClassificationOptions(**options), experiment.data, batch_size=1
+    )
+    return dataclasses.replace(experiment, members=(member,))
+
+
 def test_canonical_mode_has_no_further_blocks(tiny_run):
     experiment = load_experiment(tiny_run)
-    run = dataclasses.replace(experiment.run, task=("classification",), field_of_view_blocks=1)
-    experiment = dataclasses.replace(experiment, run=run, task=ClassificationOptions(num_classes=3))
+    run = dataclasses.replace(experiment.run, field_of_view_blocks=1)
+    experiment = _classifying(dataclasses.replace(experiment, run=run), num_classes=3)
     with pytest.raises(UsageError, match=r"--field_of_view_blocks=1: expected 0.*classification"):
         build_network(experiment, build_task(experiment, {}))
 
 
 def test_head_of_a_small_network_reads_its_flat_top(tiny_run):
     experiment = load_experiment(tiny_run)
-    experiment = dataclasses.replace(
-        experiment,
-        run=dataclasses.replace(experiment.run, task=("classification",), backbone="cifar_shallow"),
-        task=ClassificationOptions(num_classes=100, input="color"),
-        backbone=CifarOptions(),
-    )
+    run = dataclasses.replace(experiment.run, backbone="cifar_shallow")
+    experiment = dataclasses.replace(experiment, run=run, backbone=CifarOptions())
+    experiment = _classifying(experiment, num_classes=100, input="color")
     network = build_network(experiment, build_task(experiment, {}))
     # Sections 3.4 and 10 of the specification: 71,152 and a task layer of 307,300.
     sizes = [
@@ -134,3 +142,35 @@ def test_a_missing_model_is_an_error(tmp_path):
         _load(tmp_path / "x")
     with pytest.raises(UserError, match="is not a run"):
         _load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def joint_run(tiny_flags, labelled_photos, tmp_path_factory):
+    """A finished run of two tasks, of which the second one colors."""
+    run = tmp_path_factory.mktemp("joint") / "run"
+    own = f"--task_flags=--images={labelled_photos} --heldout_fraction=0.4,"
+    tasks = "--task=classification,colorization"
+    options = (tasks, own, "--num_steps=1", "--evaluate_num_examples=2", f"--run_dir={run}")
+    assert execute(COMMAND, [*tiny_flags, *options]) == 0
+    return run
+
+
+def test_either_task_of_a_joint_run_can_be_loaded(joint_run):
+    network, origin = load_network(joint_run, "last", task="colorization")
+    other, other_origin = load_network(joint_run, "last")
+    assert [one["task"] for one in (origin, other_origin)] == ["colorization", "classification"]
+    for one, same in zip(network.backbone.variables, other.backbone.variables, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert other.head.classes.kernel.shape[1] == 3
+    reader = tf.train.load_checkpoint(str(joint_run / "checkpoints/ckpt-1"))
+    key = "network/heads/1/hidden/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+    np.testing.assert_array_equal(network.head.hidden.kernel, reader.get_tensor(key))
+
+
+def test_a_joint_run_colors(joint_run):
+    colorizer, origin = load_run_colorizer(
+        str(joint_run), "best", DecodingOptions(), SizeOptions(max_side=64)
+    )
+    rgb = colorizer.colorize(tf.fill([1, 40, 50, 1], 0.5))["rgb"]
+    assert rgb.shape == [1, 40, 50, 3]
+    assert origin["task"] == "colorization"

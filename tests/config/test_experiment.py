@@ -10,13 +10,11 @@ from tfcolor.config.experiment import (
     UNRECORDED,
     check_same_flags,
     choose_run_dir,
-    complete_experiment,
     load_experiment,
     read_experiment,
 )
 from tfcolor.config.flags import define_options, write_flagfile
 from tfcolor.core.errors import UsageError, UserError
-from tfcolor.data.options import open_readers
 from tfcolor.tasks import TASKS
 
 
@@ -58,8 +56,8 @@ def test_options_are_those_of_the_chosen_backbone(name):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--task=", "--task=: expected exactly one task"),
-        ("--task=colorization,colorization", "expected exactly one task"),
+        ("--task=", "--task=: expected a task, or several with commas"),
+        ("--task_flags=--batch_size=3", "--task_flags has 1 texts for 1 tasks: expected one"),
         ("--task=sorting", "--task=sorting: expected one of colorization"),
         ("--backbone=lenet", "--backbone=lenet: expected one of"),
         ("--batch_size=0", "--batch_size=0: expected at least 1"),
@@ -112,12 +110,29 @@ def test_a_run_goes_on_with_the_same_flags_only(tmp_path):
     assert str(caught.value).endswith("or another --run_dir")
 
 
-def test_what_the_images_decide_is_recorded(labelled_photos, photos):
-    flag_values = _flags("--task=classification", f"--images={labelled_photos}")
-    experiment = read_experiment(flag_values)
-    completed = complete_experiment(experiment, open_readers(experiment.data), flag_values)
-    assert (completed.task.num_classes, completed.task.crop_size) == (3, 224)
-    assert read_experiment(flag_values) == completed
-    flag_values = _flags(f"--images={photos}")
-    experiment = read_experiment(flag_values)
-    assert complete_experiment(experiment, {}, flag_values) is experiment
+def test_tasks_have_flags_of_their_own():
+    experiment = read_experiment(
+        _flags(
+            "--task=colorization,classification,classification",
+            "--images=a",
+            "--batch_size=6",
+            "--task_flags=,--images=b --batch_size=2,--classification_num_classes=7",
+        )
+    )
+    members = experiment.members
+    assert [member.data.images for member in members] == ["a", "b", "a"]
+    assert [member.batch_size for member in members] == [6, 2, 6]
+    assert [member.options.num_classes for member in members[1:]] == [0, 7]
+    assert experiment.labels == ("colorization", "classification_0", "classification_1")
+    assert experiment.task is members[0].options
+    assert experiment.select("classification").task is members[1].options
+    assert experiment.select("segmentation") == experiment
+
+
+def test_a_joint_run_gives_its_experiment_back(tmp_path):
+    texts = "--task_flags='--images=a b',\"--images=c,d\""
+    flag_values = _flags("--task=colorization,classification", texts)
+    write_flagfile(tmp_path / "flags.cfg", flag_values, UNRECORDED)
+    loaded = load_experiment(tmp_path)
+    assert loaded == read_experiment(flag_values)
+    assert [member.data.images for member in loaded.members] == ["a b", "c,d"]

@@ -53,7 +53,7 @@ def _build(flags):
 def _start(flags, *, reads_images=False):
     """Builds the network of a new run and gives it its initial weights."""
     experiment = _describe(flags)
-    readers = open_experiment_readers(experiment) if reads_images else {}
+    readers = open_experiment_readers(experiment)[0] if reads_images else {}
     task = build_task(experiment, readers)
     network = build_network(experiment, task)
     initialize_backbone(network.backbone, experiment, task)
@@ -307,3 +307,80 @@ def test_workers_cannot_fit_weights_to_images(tiny_flags):
     for flag in ("--initial_weights=kmeans", "--rebalance"):
         with pytest.raises(UserError, match=f"{flag} with --strategy=multi_worker"):
             _start([*tiny_flags, flag, "--strategy=multi_worker"])
+
+
+COLUMNS = (
+    "--task=classification",
+    "--backbone=cifar_shallow",
+    "--cifar_shallow_width_multiplier=0.5",
+    "--cifar_shallow_use_batch_norm=true",
+    "--images=unread",
+    NUM_CLASSES,
+)
+
+
+@pytest.fixture(scope="module")
+def column_runs(tmp_path_factory):
+    """The folders of the two columns of a network, and their networks."""
+    folder = tmp_path_factory.mktemp("columns")
+    runs = [folder / name for name in ("left", "right")]
+    networks = [
+        _write_run(run, [*COLUMNS, f"--cifar_shallow_column={index}/2"], steps=(5 + index,))
+        for index, run in enumerate(runs)
+    ]
+    return runs, networks
+
+
+def _join(runs, *flags):
+    """Starts from several runs."""
+    return _start([*COLUMNS, f"--initial_weights={','.join(map(str, runs))}", *flags])
+
+
+def test_several_runs_become_the_columns_of_one_network(column_runs, caplog):
+    caplog.set_level("INFO")
+    runs, networks = column_runs
+    images = tf.random.stateless_uniform([2, 32, 32, 1], [1, 2])
+    maps = [one.backbone(images, convolutional=False) for one in networks]
+    expected = np.concatenate([one["conv4b"] for one in maps], axis=-1)
+    found = {
+        scale: _join(runs, f"--initial_cross_scale={scale}", "--seed=3").backbone
+        for scale in (0, 0.01)
+    }
+    top = {scale: one(images)["conv4b"].numpy() for scale, one in found.items()}
+    np.testing.assert_allclose(top[0], expected, atol=1e-5)
+    assert 1e-4 < np.abs(top[0.01] - expected).max() < 0.2 * expected.max()
+    _assert_equal(_join(runs, "--seed=3").backbone, found[0.01])
+    said = f"cifar_shallow starts from columns: step 5 of {runs[0]}, step 6 of {runs[1]}"
+    assert said in caplog.text
+
+
+def test_runs_that_are_not_the_columns_of_the_network_are_refused(column_runs, tmp_path):
+    left, right = column_runs[0]
+    with pytest.raises(
+        UserError,
+        match=f"{right} is not column 0/2 of this network: --cifar_shallow_column was 1/2, is 0/2",
+    ):
+        _join([right, left])
+    with pytest.raises(UserError, match=r"not column 0/3 .*_column was 0/2, is 0/3"):
+        _join([left, right, right])
+    with pytest.raises(UserError, match=r"_column was 0/2, is 1/2"):
+        _join([left, left])
+    with pytest.raises(UserError, match=r"--cifar_shallow_input_mean was \(0\.4.*, is \(0\.3,\)$"):
+        _join([left, right], "--cifar_shallow_input_mean=0.3")
+    with pytest.raises(UserError, match=r"is not column 0 of 2 of cifar_shallow: expected {'x': 3"):
+        _join([left, right], "--classification_input=color")
+    with pytest.raises(UserError, match="and there is no such folder"):
+        _join([left, tmp_path / "nowhere"])
+
+
+def test_only_a_whole_chain_can_be_put_together_of_columns(column_runs):
+    message = "expected one run, since only a whole network that is a chain of layers can have"
+    with pytest.raises(UsageError, match=message):
+        _join(column_runs[0], "--cifar_shallow_column=0/2")
+    with pytest.raises(UsageError, match=f"{message} columns, and resnet50 is none"):
+        _join(column_runs[0], "--backbone=resnet50", "--resnet50_width_multiplier=0.03")
+
+
+def test_one_column_is_not_the_network(column_runs):
+    with pytest.raises(UserError, match=r"has other layers: --cifar_shallow_column was 0/2, is $"):
+        _join(column_runs[0][:1])

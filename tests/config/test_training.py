@@ -42,7 +42,8 @@ def run(tmp_path, tiny_flags, monkeypatch):
 
 def test_what_the_flags_describe_is_trained(run, tmp_path):
     asked = run("--seed=5", "--strategy=mirrored")
-    assert asked.task.name == "colorization"
+    (member,) = asked.members
+    assert (member.task.name, member.name, member.seed) == ("colorization", "", 5)
     assert (asked.training.seed, asked.training.num_steps) == (5, 4)
     assert asked.strategy.num_replicas_in_sync == 2
     assert asked.directory.path == tmp_path / "run"
@@ -52,6 +53,24 @@ def test_what_the_flags_describe_is_trained(run, tmp_path):
     assert len(asked.strategy.experimental_local_results(kernel)) == 2
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert (record["seed"], record["num_replicas"]) == (5, 2)
+
+
+def test_several_tasks_share_a_backbone(run, labelled_photos):
+    asked = run(
+        "--task=colorization,classification,classification",
+        f"--task_flags=,--images={labelled_photos} --batch_size=3,--images={labelled_photos}",
+        "--heldout_fraction=0.4",
+    )
+    names = [member.name for member in asked.members]
+    assert names == ["colorization", "classification_0", "classification_1"]
+    assert [member.batch_size for member in asked.members] == [4, 3, 4]
+    assert len({member.seed for member in asked.members}) == 3
+    assert {id(member.network.backbone) for member in asked.members} == {id(asked.backbone)}
+    assert [member.network.head for member in asked.members] == asked.network.heads
+    first, second = (asked.members[index].network.head.classes.kernel for index in (1, 2))
+    assert first.shape == second.shape == [first.shape[0], 3]
+    assert float(tf.reduce_max(tf.abs(first - second))) > 0
+    assert "--classification_num_classes=3" in asked.flags["task_flags"]
 
 
 def test_flags_are_recorded_and_others_refused(run, tmp_path):

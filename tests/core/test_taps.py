@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.core.taps import PIXELS, Tap, Window, compose_tap, map_size
+from tfcolor.core.taps import PIXELS, Tap, Window, compose_tap, map_size, top_channels
 
 VGG_POOL = Window(2, 2)
 ALEXNET = {
@@ -144,3 +144,18 @@ def test_map_size_is_static_where_it_can_be():
 
     assert int(size_of(tf.zeros([1, 5, 7, 2]))) == 7
     assert seen == [(5, True)]
+
+
+@pytest.mark.parametrize(
+    ("taps", "channels"),
+    [
+        ([Tap("conv4", 8, 0.0, 32), Tap("conv4b", 8, 3.5, 48), Tap("top", 32, 15.5, 768)], 48),
+        ([Tap("fc6", 32, 0.0, 6), Tap("fc7", 32, 0.0, 8), Tap("top", 32, 15.5, 8)], 8),
+        ([Tap("conv4b", 8, 3.5, 48), Tap("top", 32, 15.5, 100)], 100),
+        ([Tap("conv1", 8, 3.5, 4), Tap("conv2", 8, 3.5, 48)], 48),
+        ([Tap("top", 1, 0.0, 7)], 7),
+    ],
+    ids=["a flattened map", "fully connected", "no map", "convolutional mode", "nothing below"],
+)
+def test_channels_of_a_collapsed_top_are_those_of_its_map(taps, channels):
+    assert top_channels({tap.name: tap for tap in taps}) == channels

@@ -131,3 +131,48 @@ def test_buckets_concern_both_splits_and_noise_the_images_to_learn_from(classes)
 def test_noise_knows_the_buckets_alone(classes):
     options = DataOptions(images=str(classes), label_buckets="random:2", label_noise=1.0)
     assert set(_labels(open_readers(options)["train"])) == {0, 1}
+
+
+def test_a_range_is_taken_before_images_are_set_aside_and_only_of_images_to_learn_from(classes):
+    options = DataOptions(images=str(classes), image_range="5:25", heldout_fraction=0.2)
+    readers = open_readers(options)
+    everything = _names(
+        open_readers(DataOptions(images=str(classes), heldout_fraction=0.0))["train"]
+    )
+    assert sorted(_names(readers["train"]) + _names(readers["heldout"])) == everything[5:25]
+    assert readers["heldout"].num_examples == 4
+    apart = dataclasses.replace(options, heldout_images=str(classes))
+    assert _names(open_readers(apart)["heldout"]) == everything
+
+
+def test_a_class_subset_concerns_both_splits_and_does_not_change_what_is_set_aside(classes):
+    options = DataOptions(images=str(classes), heldout_fraction=0.5)
+    every = open_readers(options)
+    tasks = [
+        open_readers(dataclasses.replace(options, class_subset=f"disjoint:{task}:2"))
+        for task in range(2)
+    ]
+    for split in ("train", "heldout"):
+        names = [_names(readers[split]) for readers in tasks]
+        assert sorted(names[0] + names[1]) == sorted(_names(every[split]))
+        for readers in tasks:
+            kept = readers[split].class_names
+            found = {
+                (name.split("/")[-2], label)
+                for name, label in zip(_names(readers[split]), _labels(readers[split]), strict=True)
+            }
+            assert found == {(kept[0], 0), (kept[1], 1)}
+    assert set(tasks[0]["train"].class_names) | set(tasks[1]["train"].class_names) == set("abcd")
+
+
+def test_a_sample_is_drawn_from_the_class_subset_of_the_range(classes):
+    options = DataOptions(
+        images=str(classes),
+        image_range="3:40",
+        class_subset="independent:0:2",
+        images_per_class=3,
+        heldout_fraction=0.2,
+    )
+    with pytest.raises(UsageError, match="--image_range=3:41: expected FIRST:END"):
+        open_readers(dataclasses.replace(options, image_range="3:41"))
+    assert sorted(_labels(open_readers(options)["train"])) == [0, 0, 0, 1, 1, 1]

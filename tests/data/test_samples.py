@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.samples import (
     draw_per_class,
@@ -9,6 +9,7 @@ from tfcolor.data.samples import (
     sample_classes,
     sample_classes_by_position,
     sample_images,
+    select_range,
 )
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.voc import PresenceSource
@@ -133,3 +134,18 @@ def test_images_that_cannot_be_read_are_not_chosen():
     assert _names(sample) == ["whole0", "whole3", "whole6", "whole9"]
     by_position = sample_classes_by_position(_TornSource(names, [0] * 12, "x"), 4, seed=0)
     assert sorted(_names(by_position)) == _names(sample)
+
+
+def test_a_range_holds_the_images_from_the_first_to_before_the_end():
+    source = _source([3, 4])
+    chosen = select_range(source, "2:5")
+    assert _names(chosen) == _names(source)[2:5]
+    assert [chosen.label_of(index) for index in range(3)] == [0, 1, 1]
+    assert _names(select_range(source, "0:7")) == _names(source)
+
+
+@pytest.mark.parametrize("image_range", ["5:8", "3:3", "4:2", ":5", "-2:3", "2", "a:b"])
+def test_a_range_that_is_not_within_the_images_is_a_usage_error(image_range):
+    message = f"--image_range={image_range}: expected FIRST:END with .*; there are 7$"
+    with pytest.raises(UsageError, match=message):
+        select_range(_source([3, 4]), image_range)

@@ -8,6 +8,7 @@ from tfcolor.data.transforms import (
     ViewOptions,
     center_view,
     random_locations,
+    random_shift,
     random_turn,
     random_view,
     rescaled_size,
@@ -104,6 +105,21 @@ def test_turned_views_are_those_of_some_angle_in_range():
         best.append(angles[errors.argmin()])
     assert min(best) < -8
     assert max(best) > 8
+
+
+def test_shifted_views_are_crops_of_the_padded_view():
+    view = np.random.default_rng(0).uniform(size=(5, 7, 3)).astype(np.float32)
+    padded = np.pad(view, [(2, 2), (2, 2), (0, 0)])
+    crops = {padded[y : y + 5, x : x + 7].tobytes(): (y, x) for y in range(5) for x in range(5)}
+    shifts = [
+        crops[
+            random_shift(tf.constant(view), tf.constant([3, number], tf.int64), 2).numpy().tobytes()
+        ]
+        for number in range(200)
+    ]
+    assert set(shifts) == set(crops.values())
+    again = random_shift(tf.constant(view), tf.constant([3, 4], tf.int64), 2).numpy()
+    assert crops[again.tobytes()] == shifts[4]
 
 
 def test_longer_side_is_rounded_and_shorter_side_is_exact():

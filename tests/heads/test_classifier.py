@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.core.columns import Column
 from tfcolor.core.taps import Tap
 from tfcolor.heads.classifier import ClassifierHead
 
@@ -67,3 +68,42 @@ def test_a_top_of_another_layer_is_an_error():
 def test_one_class_is_an_error():
     with pytest.raises(ValueError, match="num_classes=1; expected at least 2"):
         ClassifierHead(TAPS, 1, seed=0)
+
+
+MAP = {"conv4b": Tap("conv4b", 8, 3.5, 7), "top": Tap("top", 32, 15.5, 42)}
+
+
+def test_a_segment_is_a_share_of_the_channels_in_all_cells():
+    top = np.random.default_rng(0).normal(size=(3, 2, 3, 7)).astype(np.float32)
+    for index, channels in enumerate([slice(0, 3), slice(3, 5), slice(5, 7)]):
+        head = ClassifierHead(MAP, 4, segment=Column(index, 3), seed=2)
+        share = top[..., channels].reshape(3, -1)
+        assert head.classes.kernel.shape == [share.shape[1], 4]
+        logits = _call(head, top.reshape(3, 42))
+        np.testing.assert_allclose(
+            logits, share @ head.classes.kernel.numpy(), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_no_gradient_leaves_a_segment():
+    head = ClassifierHead(MAP, 4, 0.5, segment=Column(1, 3), seed=2)
+    top = tf.ones([3, 42])
+    with tf.GradientTape() as tape:
+        tape.watch(top)
+        outputs = head({"top": top}, {"seed": SEEDS}, MAP, training=True)
+    touched = np.any(tape.gradient(outputs, top).numpy().reshape(18, 7) != 0, axis=0)
+    np.testing.assert_array_equal(np.flatnonzero(touched), [3, 4])
+
+
+def test_a_segment_of_an_averaged_map_is_one_of_its_channels():
+    head = ClassifierHead(TAPS, 4, segment=Column(1, 2), seed=2)
+    top = np.random.default_rng(0).normal(size=(3, 2, 6, 5)).astype(np.float32)
+    expected = top.mean(axis=(1, 2))[:, 3:] @ head.classes.kernel.numpy()
+    np.testing.assert_allclose(_call(head, top), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_empty_segment_is_an_error():
+    with pytest.raises(
+        ValueError, match=r"index=7, count=8\) of 7 channels; expected at least one"
+    ):
+        ClassifierHead(MAP, 4, segment=Column(7, 8), seed=0)

@@ -8,8 +8,8 @@ from tfcolor.core.errors import UsageError
 from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.models.freezing import freeze_through
 from tfcolor.models.network import Network, kernel_and_bias_variables
-from tfcolor.training.optimizers import Update
-from tfcolor.training.options import OptimizationOptions
+from tfcolor.training.optimizers import SharedNetwork, Update
+from tfcolor.training.options import JointOptions, OptimizationOptions
 
 
 def _build(name="alexnet", **options):
@@ -79,15 +79,16 @@ def _train(backbone, num_steps=2):
     head = ClassifierHead(backbone.canonical_taps(), 3, seed=0)
     network = Network(backbone, head, convolutional=False)
     options = OptimizationOptions(learning_rate=0.1, weight_decay=0.01)
-    update = Update(network, options, use_loss_scaling=False)
+    shared = SharedNetwork(backbone, (network,))
+    update = Update(shared, options, JointOptions(), use_loss_scaling=False)
     images = tf.random.stateless_uniform([2, size, size, 1], [3, 4])
     inputs = {"image": images, "seed": tf.constant([[1, 2], [1, 3]], tf.int64)}
 
     for _ in range(num_steps):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(network(inputs, training=True)["logits"][:, 0])
-        gradients = tape.gradient(loss, update.variables)
-        tf.distribute.get_strategy().run(update.apply, args=(gradients,))
+        gradients = tape.gradient(loss, update.variables_of())
+        tf.distribute.get_strategy().run(update.apply, args=({0: gradients},))
     return network
 
 
@@ -125,8 +126,9 @@ def test_a_checkpoint_of_a_frozen_network_restores_everything(tmp_path):
         backbone = _build("cifar_shallow", use_batch_norm=True)
         freeze_through(backbone, "conv3")
         network = Network(backbone, ClassifierHead(backbone.canonical_taps(), 3, seed=0))
-        update = Update(network, OptimizationOptions(), use_loss_scaling=False)
-        return network, tf.train.Checkpoint(network=network, optimizer=update.optimizer)
+        shared = SharedNetwork(backbone, (network,))
+        update = Update(shared, OptimizationOptions(), JointOptions(), use_loss_scaling=False)
+        return network, tf.train.Checkpoint(network=network, optimizer=update)
 
     network, checkpoint = build()
     for index, variable in enumerate(network.variables):

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +6,9 @@ from tfcolor.backbones import BACKBONES
 from tfcolor.backbones.resnet import ResNetOptions
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.layers import hypercolumn
-from tfcolor.models.network import Network, kernel_and_bias_variables
+from tfcolor.models.network import JointNetwork, Network, kernel_and_bias_variables
+from tfcolor.training.distribution import build_strategy
+from tfcolor.training.options import DistributionOptions
 
 SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
 
@@ -193,68 +191,57 @@ def test_weights_survive_a_checkpoint(tmp_path):
         np.testing.assert_array_equal(one, two)
 
 
-REPLICAS = """
-import sys
-import numpy as np
-import tensorflow as tf
-from tfcolor.backbones import BACKBONES
-from tfcolor.heads.histogram import HistogramHead
-from tfcolor.models.network import Network
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-
-def build():
-    class_ = BACKBONES[sys.argv[1]]
-    more = {"stage_blocks": (1, 1, 1, 1)} if sys.argv[1] == "resnet152" else {}
-    options = class_.Options(width_multiplier=1 / 32, synchronize_batch_norm=True, **more)
-    backbone = class_(options, 1, 5)
-    return Network(backbone, HistogramHead(backbone.taps(32, 32), {"hue": 6}, 9, seed=2))
-
-with strategy.scope():
-    mirrored = build()
-single = build()
-random = np.random.default_rng(1)
-inputs = {
-    "image": random.random([4, 45, 38, 1], np.float32),
-    "seed": random.integers(0, 99, [4, 2]),
-    "locations": 38 * random.random([4, 7, 2], np.float32),
-}
-
-def gradients(network, inputs):
+def _gradients(network, inputs, layer):
+    """Returns the logits, and a loss's gradient by the kernel of one layer."""
     with tf.GradientTape() as tape:
         logits = network(inputs, training=True)["hue_logits"]
         loss = tf.reduce_sum(tf.nn.log_softmax(logits)[..., 0]) / 28
-    return logits, tape.gradient(loss, network.backbone.convolutions[sys.argv[2]].kernel)
-
-def part(name):
-    return strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(np.split(inputs[name], 2)[context.replica_id_in_sync_group]))
-
-@tf.function
-def run(shares):
-    logits, gradient = strategy.run(gradients, args=(mirrored, shares))
-    return logits, strategy.reduce("SUM", gradient, axis=None)
-
-logits, gradient = run({name: part(name) for name in inputs})
-logits = np.concatenate(strategy.experimental_local_results(logits))
-expected = gradients(single, inputs)
-scale = np.abs(expected[1]).max()
-np.testing.assert_allclose(logits, expected[0], rtol=1e-3, atol=1e-6)
-np.testing.assert_allclose(gradient / scale, expected[1] / scale, atol=1e-3)
-"""
+    return logits, tape.gradient(loss, network.backbone.convolutions[layer].kernel)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "layer"), [("alexnet", "conv2"), ("resnet152", "res2a_branch2b")])
 def test_two_replicas_compute_what_one_does(name, layer):
-    """Devices are split before TensorFlow starts, hence the other process."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS, name, layer],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
+    class_ = BACKBONES[name]
+    more = {"stage_blocks": (1, 1, 1, 1)} if name == "resnet152" else {}
+    options = class_.Options(width_multiplier=1 / 32, synchronize_batch_norm=True, **more)
+
+    def build():
+        backbone = class_(options, 1, 5)
+        return Network(backbone, HistogramHead(backbone.taps(32, 32), {"hue": 6}, 9, seed=2))
+
+    strategy = build_strategy(DistributionOptions(strategy="mirrored"))
+    with strategy.scope():
+        mirrored = build()
+    single = build()
+    random = np.random.default_rng(1)
+    inputs = {
+        "image": random.random([4, 45, 38, 1], np.float32),
+        "seed": random.integers(0, 99, [4, 2]),
+        "locations": 38 * random.random([4, 7, 2], np.float32),
+    }
+
+    def share(name):
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(np.split(inputs[name], 2)[context.replica_id_in_sync_group])
+        )
+
+    @tf.function
+    def run(shares):
+        logits, gradient = strategy.run(_gradients, args=(mirrored, shares, layer))
+        return logits, strategy.reduce("SUM", gradient, axis=None)
+
+    logits, gradient = run({name: share(name) for name in inputs})
+    logits = np.concatenate(strategy.experimental_local_results(logits))
+    expected = _gradients(single, inputs, layer)
+    scale = np.abs(expected[1]).max()
+    np.testing.assert_allclose(logits, expected[0], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(gradient / scale, expected[1] / scale, atol=1e-3)
+
+
+def test_heads_of_several_tasks_are_saved_with_their_backbone():
+    networks = [_network(), _network()]
+    joint = JointNetwork(networks[0].backbone, [network.head for network in networks])
+    own = sum(len(network.head.trainable_variables) for network in networks)
+    assert len(joint.trainable_variables) == own + len(networks[0].backbone.trainable_variables)
+    assert joint.heads[1].hidden.kernel is networks[1].head.hidden.kernel

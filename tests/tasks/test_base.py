@@ -13,8 +13,9 @@ from tfcolor.data.sources.image_folder import open_images
 from tfcolor.data.sources.label_maps import LabelMapSource
 from tfcolor.data.sources.voc import PresenceSource
 from tfcolor.models.network import Network
+from tfcolor.models.teacher import Teacher
 from tfcolor.tasks import TASKS
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT
+from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, complete_targets
 
 BATCH = 3
 SMALL = {
@@ -27,6 +28,7 @@ SMALL = {
         "hidden_units": 8,
     },
     "classification": {"num_classes": 3, "crop_size": 224},
+    "distillation": {"num_classes": 3, "crop_size": 224},
     "autoencoder": {"crop_size": 224, "shortcuts": ("conv3_3", "fc6"), "ladder_weight": 0.1},
     "multilabel": {"num_classes": 3, "crop_size": 224},
     "segmentation": {
@@ -38,6 +40,20 @@ SMALL = {
     },
 }
 """Options that make a task small; a task that is not here runs at its defaults."""
+
+
+class Stripes:
+    """A teacher whose logits are the brightness of three stripes."""
+
+    sees_color, num_cells = False, 1
+
+    def __call__(self, images):
+        stripes = tf.split(images[:, :222], 3, axis=1)
+        return 5 * tf.stack([tf.reduce_mean(one, [1, 2, 3]) for one in stripes], axis=-1)
+
+
+MORE = {"distillation": {"teacher": Teacher([Stripes()], "task")}}
+"""What a task needs besides options and images."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +70,7 @@ def sources(labelled_photos, tmp_path_factory):
     return {
         "multilabel": PresenceSource(paths, presence, ("a", "b", "c")),
         "segmentation": LabelMapSource(paths, maps, ("a", "b", "c", "d"), extra_void_label=4),
-    } | dict.fromkeys(("autoencoder", "colorization", "classification"), plain)
+    } | dict.fromkeys(("autoencoder", "colorization", "classification", "distillation"), plain)
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -62,7 +78,8 @@ def task(request, sources):
     kind = TASKS[request.param]
     options = kind.Options(**SMALL.get(request.param, {}))
     reader = ExampleReader(sources[request.param], cache_bytes=10**7)
-    return kind(options, {TRAIN_SPLIT: reader, HELDOUT_SPLIT: reader})
+    readers = {TRAIN_SPLIT: reader, HELDOUT_SPLIT: reader}
+    return kind(options, readers, **MORE.get(request.param, {}))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +94,8 @@ def network(task):
 
 def _batch(task, split=TRAIN_SPLIT, **plan):
     plan = BatchPlan(BATCH, **{"seed": 4, "num_batches": 1, **plan})
-    return next(iter(task.make_dataset(split, plan)))
+    inputs, targets = next(iter(task.make_dataset(split, plan)))
+    return inputs, complete_targets(task, inputs, targets)
 
 
 def _network(task, seed=0):

@@ -7,11 +7,13 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.options import check_options
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.image_folder import FileSource, open_images
 from tfcolor.data.transforms import center_view
+from tfcolor.losses.classification import CLASSIFICATION_LOSSES
 from tfcolor.models.network import Network
 from tfcolor.tasks.classification import ClassificationOptions, ClassificationTask, TopAccuracy
 
@@ -78,8 +80,23 @@ def test_digits_are_neither_scaled_nor_mirrored_nor_turned_unless_asked():
     assert not {one.tobytes() for one in rounded} & known
     assert turned.min() >= 0
     assert turned.max() <= 1
-    heldout = views("heldout", max_rotation=180.0)[1]
+    moved = views("train", use_mirror=False, max_shift=2)[0]
+    assert all(_shifts_of(pixels, image, 2) for image in moved)
+    assert len({image.tobytes() for image in moved}) > 3
+    heldout = views("heldout", max_rotation=180.0, max_shift=2)[1]
     assert {one.tobytes() for one in heldout} == known
+
+
+def _shifts_of(pixels, image, largest):
+    """The shifts by which one of the uint8 [N, H, W, 1] digits becomes an image."""
+    margin = [(0, 0), (largest, largest), (largest, largest), (0, 0)]
+    size, padded = pixels.shape[1], np.pad(pixels, margin)
+    return [
+        (row, column)
+        for row, column in np.ndindex(2 * largest + 1, 2 * largest + 1)
+        for crop in padded[:, row : row + size, column : column + size]
+        if np.array_equal(crop, np.rint(255 * image))
+    ]
 
 
 def test_gray_input_is_the_mean_of_the_colors(reader):
@@ -101,6 +118,43 @@ def test_loss_is_the_cross_entropy_of_the_true_class():
     (loss,) = _task().compute_losses({"label": labels}, {"logits": logits}).values()
     expected = -scipy.special.log_softmax(logits, axis=-1)[range(5), labels]
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_other_losses_have_their_name_and_factors():
+    random_numbers = np.random.default_rng(1)
+    logits = random_numbers.normal(size=(5, 7)).astype(np.float32)
+    labels = random_numbers.integers(0, 7, 5).astype(np.int32)
+
+    def losses(**options):
+        return _task(**options).compute_losses({"label": labels}, {"logits": logits})
+
+    for name, loss in CLASSIFICATION_LOSSES.items():
+        found = losses(loss=name, loss_scale=3.0, logit_scale=0.5)
+        assert list(found) == ["cross_entropy" if name == "kl" else name]
+        (values,) = found.values()
+        np.testing.assert_allclose(values, 3 * loss(labels, 0.5 * logits), rtol=1e-6)
+    with pytest.raises(UsageError, match="--classification_loss=l3: expected one of kl, l2, l1, "):
+        check_options(ClassificationOptions(loss="l3"), "classification_")
+
+
+@pytest.mark.parametrize(
+    ("segment", "channels"), [("", (0, 12)), ("0/5", (0, 3)), ("4/5", (10, 12))]
+)
+def test_the_head_reads_a_segment_of_the_top(segment, channels):
+    kind = BACKBONES["cifar_shallow"]
+    taps = kind(kind.Options(width_multiplier=1 / 16), 1, seed=0).canonical_taps()
+    head = _task(segment=segment).build_head(taps, 0)
+    top = tf.random.stateless_normal([2, 4, 4, 12], [1, 2])
+    logits = head({"top": tf.reshape(top, [2, -1])}, {}, taps)["logits"]
+    share = tf.reshape(top[..., slice(*channels)], [2, -1])
+    np.testing.assert_allclose(logits, share @ head.classes.kernel, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UsageError, match="segment=12/13: the backbone's top has 12 channels"):
+        _task(segment="12/13").build_head(taps, 0)
+
+
+def test_what_is_no_segment_is_a_usage_error():
+    with pytest.raises(UsageError, match="--classification_segment=4/4: expected INDEX/COUNT"):
+        ClassificationOptions(segment="4/4")
 
 
 def test_loss_starts_near_that_of_guessing(reader):

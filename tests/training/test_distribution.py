@@ -14,14 +14,15 @@ from tfcolor.training.distribution import (
     plan_batches,
     report_lost_workers,
 )
+from tfcolor.training.members import Member
 from tfcolor.training.options import DistributionOptions, TrainingOptions
 
 
 def _plans(batch_size, num_workers, replicas_each, first_step=0):
     replicas = num_workers * replicas_each
-    options = TrainingOptions(batch_size=batch_size, seed=3)
+    member = Member(None, None, batch_size, seed=3)
     contexts = [tf.distribute.InputContext(num_workers, i, replicas) for i in range(num_workers)]
-    return [plan_batches(options, first_step, replicas, context) for context in contexts]
+    return [plan_batches(member, first_step, replicas, context) for context in contexts]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_arrays_become_pictures(events, tmp_path):
 
 def test_every_variable_has_a_histogram_of_its_own(events, tmp_path, build_tiny_network):
     network = build_tiny_network(seed=0)
-    events.write_weights(network, step=2)
+    events.write_weights({"": network}, step=2)
     events.flush()
     tags = {tag for tag, step in _read(tmp_path / "events/train") if step == 2}
     assert len(tags) == len(network.trainable_variables)
@@ -56,7 +56,7 @@ def test_histogram_of_a_large_variable_is_that_of_a_sample(events, tmp_path):
     network = tf.keras.Sequential([tf.keras.layers.Dense(1000, name="wide")])
     network.build([None, 301])
     network.layers[0].kernel.assign(tf.reshape(tf.linspace(0.0, 1.0, 301_000), [301, 1000]))
-    events.write_weights(network, step=2)
+    events.write_weights({"": network}, step=2)
     events.flush()
     records = _read(tmp_path / "events/train")
     (kernel,) = [record for (tag, _), record in records.items() if tag.endswith("kernel")]
@@ -78,7 +78,7 @@ def test_flags_become_hyperparameters(events, tmp_path):
 def test_other_workers_write_nothing(tmp_path, build_tiny_network):
     events = Events(tmp_path / "events", is_active=False)
     events.write("train", {"loss": 1.0}, step=0)
-    events.write_weights(build_tiny_network(seed=0), step=0)
+    events.write_weights({"": build_tiny_network(seed=0)}, step=0)
     events.write_flags({"seed": "1"})
     events.flush()
     assert not (tmp_path / "events").exists()

@@ -3,6 +3,7 @@ import pytest
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.training.heldout import SplitMeasurement
+from tfcolor.training.members import Member
 
 
 @pytest.fixture
@@ -11,9 +12,8 @@ def measure(line_task, build_line_network):
     network.dense.bias.assign([0.3])
 
     def build(split="heldout", num_examples=6, seed=5):
-        return network, SplitMeasurement(
-            network, line_task, split, num_examples=num_examples, batch_size=4, seed=seed
-        )
+        member = Member(line_task, network, batch_size=4, seed=seed)
+        return network, SplitMeasurement(member, split, num_examples)
 
     return build
 

@@ -12,7 +12,8 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.training.checkpoints import restore_newest
 from tfcolor.training.early_stopping import FoundSchedule
 from tfcolor.training.loop import Run, Trainer
-from tfcolor.training.options import OptimizationOptions, TrainingOptions
+from tfcolor.training.members import Member
+from tfcolor.training.options import JointOptions, OptimizationOptions, TrainingOptions
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StoppedError, StopRequest
@@ -57,12 +58,16 @@ def build_trainer(line_task, build_line_network):
         strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
         with strategy.scope():
             network = build_line_network()
+        task = changes.pop("task", line_task)
+        training = dataclasses.replace(TRAINING, **changes)
         run = Run(
-            task=changes.pop("task", line_task),
+            members=(Member(task, network, training.batch_size, training.seed),),
             network=network,
+            backbone=network,
             strategy=strategy,
-            training=dataclasses.replace(TRAINING, **changes),
+            training=training,
             optimization=optimization,
+            joint=JointOptions(),
             directory=RunDirectory(folder),
             flags={"seed": "1"},
             evaluators=evaluators,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.training.optimizers import Update
-from tfcolor.training.options import OptimizationOptions
+from tfcolor.training.optimizers import SharedNetwork, Update
+from tfcolor.training.options import JointOptions, OptimizationOptions
 
 NUM_STEPS = 5
 
@@ -20,14 +20,16 @@ class _Network(tf.keras.Model):
 
 
 def _update(options, *, use_loss_scaling=False):
-    return Update(_Network(), options, use_loss_scaling=use_loss_scaling)
+    network = _Network()
+    shared = SharedNetwork(network, (network,))
+    return Update(shared, options, JointOptions(), use_loss_scaling=use_loss_scaling)
 
 
 def _apply(update, gradients):
     """Applies gradients as a training step does; returns the norm."""
     strategy = tf.distribute.get_strategy()
     tensors = [tf.constant(gradient, tf.float32) for gradient in gradients]
-    return float(strategy.run(update.apply, args=(tensors,)))
+    return float(strategy.run(update.apply, args=({0: tensors},))["gradient_norm"])
 
 
 def _descend(values, gradients, options, rates):
@@ -57,7 +59,7 @@ def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier):
     )
     update = _update(options)
     random_numbers = np.random.default_rng(0)
-    start = [variable.numpy() for variable in update.variables]
+    start = [variable.numpy() for variable in update.variables_of()]
     gradients = [random_numbers.normal(0, 0.3, (NUM_STEPS, *value.shape)) for value in start]
     rates = [0.1, 0.2, 0.1, 0.05, 0.05]
     norms = []
@@ -65,7 +67,7 @@ def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier):
         update.set_rate(rate)
         norms.append(_apply(update, [gradient[step] for gradient in gradients]))
     for variable, value in zip(
-        update.variables, _descend(start, gradients, options, rates), strict=True
+        update.variables_of(), _descend(start, gradients, options, rates), strict=True
     ):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)  # float32
     flat = np.concatenate([gradient.reshape(NUM_STEPS, -1) for gradient in gradients], axis=1)
@@ -77,7 +79,7 @@ def test_adam_agrees_with_numpy():
     options = OptimizationOptions(optimizer="adam", momentum=0.8, weight_decay=0.1)
     update = _update(options)
     random_numbers = np.random.default_rng(1)
-    values = [variable.numpy().astype(np.float64) for variable in update.variables]
+    values = [variable.numpy().astype(np.float64) for variable in update.variables_of()]
     first, second = ([np.zeros_like(value) for value in values] for _ in range(2))
     for step, rate in enumerate([0.1, 0.02, 0.05], 1):
         gradients = [random_numbers.normal(0, 0.3, value.shape) for value in values]
@@ -91,21 +93,21 @@ def test_adam_agrees_with_numpy():
             # The form at the end of the paper's section 2, where the guard is not corrected.
             corrected = rate * np.sqrt(1 - 0.999**step) / (1 - 0.8**step)
             values[index] -= corrected * first[index] / (np.sqrt(second[index]) + 1e-7)
-    for variable, value in zip(update.variables, values, strict=True):
+    for variable, value in zip(update.variables_of(), values, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)  # float32
 
 
 def test_kernels_come_first_and_every_variable_is_updated_once():
     update = _update(OptimizationOptions())
-    assert [len(variable.shape) for variable in update.variables] == [2, 2, 1, 1]
-    assert len({id(variable) for variable in update.variables}) == 4
+    assert [len(variable.shape) for variable in update.variables_of()] == [2, 2, 1, 1]
+    assert len({id(variable) for variable in update.variables_of()}) == 4
 
 
 def test_a_gradient_of_zero_moves_kernels_only():
     update = _update(OptimizationOptions(learning_rate=0.5, weight_decay=0.1))
-    before = [variable.numpy() for variable in update.variables]
+    before = [variable.numpy() for variable in update.variables_of()]
     _apply(update, [np.zeros_like(value) for value in before])
-    for index, (variable, value) in enumerate(zip(update.variables, before, strict=True)):
+    for index, (variable, value) in enumerate(zip(update.variables_of(), before, strict=True)):
         expected = value * (1 - 0.5 * 0.1) if index < 2 else value
         np.testing.assert_allclose(variable, expected, rtol=1e-6)
 
@@ -117,25 +119,25 @@ def test_without_loss_scaling_the_loss_stays():
 def test_loss_scaling_changes_no_update():
     options = OptimizationOptions(learning_rate=0.1, clip_norm=1.0)
     plain, scaled = _update(options), _update(options, use_loss_scaling=True)
-    for one, other in zip(plain.variables, scaled.variables, strict=True):
+    for one, other in zip(plain.variables_of(), scaled.variables_of(), strict=True):
         other.assign(one)
-    gradients = [np.full(variable.shape, 0.25) for variable in plain.variables]
+    gradients = [np.full(variable.shape, 0.25) for variable in plain.variables_of()]
     factor = float(scaled.scale_loss(tf.constant(1.0)))
     assert factor > 1
     for update, scale in ((plain, 1.0), (scaled, factor)):
         update.set_rate(0.05)
         norm = _apply(update, [scale * gradient for gradient in gradients])
         assert norm == pytest.approx(0.25 * np.sqrt(sum(g.size for g in gradients)), rel=1e-5)
-    for one, other in zip(plain.variables, scaled.variables, strict=True):
+    for one, other in zip(plain.variables_of(), scaled.variables_of(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_loss_scaling_skips_an_overflow():
     update = _update(OptimizationOptions(), use_loss_scaling=True)
-    before = [variable.numpy() for variable in update.variables]
+    before = [variable.numpy() for variable in update.variables_of()]
     scale = float(update.scale_loss(tf.constant(1.0)))
     _apply(update, [np.full_like(value, np.inf) for value in before])
-    for variable, value in zip(update.variables, before, strict=True):
+    for variable, value in zip(update.variables_of(), before, strict=True):
         np.testing.assert_array_equal(variable, value)
     assert float(update.scale_loss(tf.constant(1.0))) == scale / 2
 
@@ -145,20 +147,21 @@ def test_replicas_add_up_their_shares(two_devices):
     options = OptimizationOptions(learning_rate=0.1, weight_decay=0.0, momentum=0.0)
     with strategy.scope():
         update = _update(options)
-    before = [variable.numpy() for variable in update.variables]
+    before = [variable.numpy() for variable in update.variables_of()]
 
     @tf.function
     def step():
         def replica_step():
             place = tf.distribute.get_replica_context().replica_id_in_sync_group
             share = tf.cast(1 + 2 * place, tf.float32)  # 1 and 3
-            return update.apply([tf.fill(variable.shape, share) for variable in update.variables])
+            shares = [tf.fill(variable.shape, share) for variable in update.variables_of()]
+            return update.apply({0: shares})["gradient_norm"]
 
         return strategy.experimental_local_results(strategy.run(replica_step))
 
     norms = step()
     num_values = sum(value.size for value in before)
     np.testing.assert_allclose(norms, [4 * np.sqrt(num_values)] * 2, rtol=1e-6)
-    for index, (variable, value) in enumerate(zip(update.variables, before, strict=True)):
+    for index, (variable, value) in enumerate(zip(update.variables_of(), before, strict=True)):
         rate = 0.1 if index < 2 else 0.2
         np.testing.assert_allclose(variable, value - rate * 4, rtol=1e-5)

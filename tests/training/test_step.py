@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.training.members import Member, shared_network
 from tfcolor.training.optimizers import Update
-from tfcolor.training.options import OptimizationOptions
+from tfcolor.training.options import JointOptions, OptimizationOptions
 from tfcolor.training.step import TrainStep
 
 BATCH = 5
@@ -19,14 +20,16 @@ def train(line_task, build_line_network):
     def run(strategy, shards, *, use_loss_scaling=False, stop=0.0, task=line_task):
         with strategy.scope():
             network = build_line_network()
-            update = Update(network, OPTIONS, use_loss_scaling=use_loss_scaling)
-        step = TrainStep(strategy, network, task, update)
+            members = (Member(task, network, BATCH, seed=1),)
+            shared = shared_network(network, members)
+            update = Update(shared, OPTIONS, JointOptions(), use_loss_scaling=use_loss_scaling)
+        step = TrainStep(strategy, members, update)
         plan = BatchPlan(BATCH, seed=1, num_batches=NUM_STEPS, shards=shards)
         batches = strategy.distribute_datasets_from_function(
             lambda context: line_task.make_dataset("train", plan)
         )
         figures = [
-            {name: float(value) for name, value in step(batch, tf.constant(stop)).items()}
+            {name: float(value) for name, value in step({0: batch}, tf.constant(stop)).items()}
             for batch in batches
         ]
         return figures, [variable.numpy() for variable in network.trainable_variables]

@@ -163,6 +163,8 @@ class Backbone(tf.keras.Model):
         Returns:
           Activations of the compute dtype by tap name, after the nonlinearity
           (and dropout), each [B, h, w, C] or [B, D]; and the last one as "top".
+          Where the canonical mode ends with a nonlinearity, or max pools after
+          it, `UNRECTIFIED_TOP` is what its rectification would make the top.
 
         Raises:
           ValueError: if a map has other channels than its tap declares.

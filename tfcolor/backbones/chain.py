@@ -1,12 +1,15 @@
 """Networks that are one chain of convolutions and pools, declared as data."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone, BackboneOptions, Visitor, scale_channels
+from tfcolor.core.columns import WHOLE, parse_column
 from tfcolor.core.errors import UsageError
+from tfcolor.core.features import UNRECTIFIED_TOP
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Scalar, Tap, Window, compose_tap
@@ -25,6 +28,14 @@ class ChainOptions(BackboneOptions):
         "zero",
         "what a convolution sees beyond the border: 0, or the previous layer's rectified bias",
         choices=("zero", "bias"),
+    )
+    column: str = option(
+        "",
+        "the network is one of several columns side by side, as 0/4 for the first of four: its "
+        "layers have that share of all channels; empty for all of the network",
+    )
+    top_channels: int = option(
+        0, "channels of the last convolution; 0 for those of its width", minimum=0
     )
 
 
@@ -87,7 +98,8 @@ class ChainBackbone(Backbone):
     """A network declared as a chain of `Conv` and `Pool` stages.
 
     The top of the convolutional mode is the last convolution's map. That of the
-    canonical mode is what all stages give, flattened to [B, D].
+    canonical mode is what all stages give, flattened to [B, D]; with it comes
+    `UNRECTIFIED_TOP`, which leaves out the last nonlinearity and dropout.
 
     With the padding "bias" a convolution sees `max(b, 0)` of the convolution
     before it beyond the border, as where that one's input is 0; pools and
@@ -100,11 +112,13 @@ class ChainBackbone(Backbone):
       stages: the layers in order.
       options: shared options.
       input_channels: channels of the images.
-      seed: every initial kernel and every dropout mask derives from it.
+      seed: every initial kernel and every dropout mask derives from it, and from
+        the column.
 
     Raises:
       UsageError: if `options` ask for the padding "bias" with batch norm, after
-        which the bias is not what a layer gives.
+        which the bias is not what a layer gives, or for a column of a network
+        with grouped convolutions, or of more columns than a layer has channels.
     """
 
     stops_early = False
@@ -128,7 +142,10 @@ class ChainBackbone(Backbone):
             )
         self.options = options
         self.input_tap = input_tap
-        self.stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
+        self.column = parse_column(options.column, f"{name}_column")
+        stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
+        stages = stages if self.column == WHOLE else self._narrow(stages)
+        self.stages = _with_top(stages, options.top_channels)
         channels, self.last_tap = input_channels, input_tap
         for stage in self.stages:
             if isinstance(stage, Conv):
@@ -197,24 +214,28 @@ class ChainBackbone(Backbone):
         Raises:
           ValueError: if the canonical mode gets images of another size.
         """
-        current = visitor(self.input_tap, inputs)
+        current = linear = visitor(self.input_tap, inputs)
         activations = {self.input_tap: current}
         for stage in self.stages:
             padding = "SAME" if convolutional else stage.canonical_padding
             if isinstance(stage, Pool):
                 start = 0 if convolutional else stage.canonical_start
                 current = _pool(current[:, start:, start:], stage, padding)
+                if not convolutional:  # a max pool before or after a ReLU is the same
+                    linear = _pool(linear[:, start:, start:], stage, padding)
             elif convolutional or not self._ends_before(stage, current):
-                current = self._convolve(current, stage, padding, seeds, training)
+                linear = self._convolve(current, stage, padding, training)
+                current = self._rectify(linear, stage, seeds, training)
                 current = activations[stage.name] = visitor(stage.name, current)
             else:
-                return {**activations, "top": current}
+                return {**activations, UNRECTIFIED_TOP: linear, "top": current}
         if convolutional:
             return {**activations, "top": activations[self.last_tap]}
         for stage in self.stages:
             if isinstance(stage, Conv) and stage.is_fully_connected:
                 activations[stage.name] = tf.squeeze(activations[stage.name], [1, 2])
-        return {**activations, "top": self._collapse(current)}
+        tops = {UNRECTIFIED_TOP: self._collapse(linear), "top": self._collapse(current)}
+        return {**activations, **tops}
 
     @property
     def _top_side(self) -> int:
@@ -225,9 +246,27 @@ class ChainBackbone(Backbone):
             side = Window(stage.kernel, stage.stride, stage.canonical_padding).output_size(side)
         return side
 
+    def _narrow(self, stages: Sequence[Conv | Pool]) -> tuple[Conv | Pool, ...]:
+        """Returns the layers of one column; it sees all channels of the images."""
+        convolutions = [stage for stage in stages if isinstance(stage, Conv)]
+        flag = f"--{self.name}_column={self.options.column}"
+        if any(stage.groups > 1 for stage in convolutions):
+            raise UsageError(f"{flag}: expected none, since some convolutions have groups")
+        narrowest = min(convolutions, key=lambda stage: stage.channels)
+        if narrowest.channels < self.column.count:
+            raise UsageError(f"{flag}: {narrowest.name} has only {narrowest.channels} channels")
+        return tuple(
+            dataclasses.replace(stage, channels=self.column.width(stage.channels))
+            if isinstance(stage, Conv)
+            else stage
+            for stage in stages
+        )
+
     def _build_stage(self, stage: Conv, in_channels: int, seed: int) -> None:
         """Creates a convolution's layers and variables."""
         name, origin = stage.name, f"{self.name}/{stage.name}"
+        if self.column != WHOLE:
+            origin += f"/column {self.column.index} of {self.column.count}"
         kernel_seed = derive_seed(seed, f"{origin}/kernel")
         if self.options.use_batch_norm:
             initializer = tf.keras.initializers.GlorotUniform(kernel_seed)
@@ -255,15 +294,20 @@ class ChainBackbone(Backbone):
         current: tf.Tensor,
         stage: Conv,
         padding: str,
-        seeds: tf.Tensor | None,
         training: bool,
     ) -> tf.Tensor:
-        """Applies one convolution and what belongs to it."""
+        """Applies one convolution and its batch norm."""
         edge = self._edge(stage.name)
         current = self.convolutions[stage.name](current, padding=padding, edge=edge)
         if stage.name in self.batch_norms:
             current = self.batch_norms[stage.name](current, training=training)
-        current = tf.nn.relu(current)
+        return current
+
+    def _rectify(
+        self, linear: tf.Tensor, stage: Conv, seeds: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
+        """Applies the nonlinearity of a convolution and its dropout."""
+        current = tf.nn.relu(linear)
         if stage.name in self.dropouts:
             current = self.dropouts[stage.name](current, seeds=seeds, training=training)
         return current
@@ -305,6 +349,13 @@ def _scale_width(stage: Conv | Pool, multiplier: float) -> Conv | Pool:
     if isinstance(stage, Pool):
         return stage
     return dataclasses.replace(stage, channels=scale_channels(stage.channels, multiplier))
+
+
+def _with_top(stages: Sequence[Conv | Pool], channels: int) -> tuple[Conv | Pool, ...]:
+    """Returns the layers, the last convolution of `channels` unless that is 0."""
+    last = [stage for stage in stages if isinstance(stage, Conv)][-1]
+    wanted = dataclasses.replace(last, channels=channels or last.channels)
+    return tuple(wanted if stage is last else stage for stage in stages)
 
 
 def _pool(current: tf.Tensor, stage: Pool, padding: str) -> tf.Tensor:

@@ -39,6 +39,7 @@ class CifarOptions(ChainOptions):
     final_pool: bool = option(
         False, "a last pool before the canonical mode's top: 768 features instead of 3072"
     )
+    use_dropout: bool = option(True, "drop features in training, at the rates of the table")
 
 
 class CifarNetwork(ChainBackbone):
@@ -49,7 +50,7 @@ class CifarNetwork(ChainBackbone):
     as "x".
 
     Args:
-      options: width, normalization, last pool, padding and alignment.
+      options: width, normalization, last pool, dropout, padding and alignment.
       input_channels: 1 for gray, 3 for RGB.
       seed: every initial kernel and every dropout mask derives from it.
 
@@ -66,6 +67,8 @@ class CifarNetwork(ChainBackbone):
     def __init__(self, options: CifarOptions, input_channels: int, seed: int) -> None:
         last = (POOL,) if options.final_pool else ()
         stages = (*self.layers_before_top, *last)
+        if not options.use_dropout:
+            stages = tuple(map(_without_dropout, stages))
         super().__init__(self.network_name, "x", stages, options, input_channels, seed)
 
 
@@ -81,3 +84,8 @@ class CifarShallow(CifarNetwork):
 
     network_name = "cifar_shallow"
     layers_before_top = SHALLOW
+
+
+def _without_dropout(stage: Conv | Pool) -> Conv | Pool:
+    """Returns a layer that drops nothing."""
+    return stage if isinstance(stage, Pool) else dataclasses.replace(stage, dropout_rate=None)

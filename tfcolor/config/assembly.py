@@ -1,6 +1,7 @@
 """Building tasks, networks and colorizers from options, runs and exports."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tfcolor.backbones.field_of_view import WidenedBackbone
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.config.experiment import Experiment, load_experiment
 from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.seeds import derive_seed
 from tfcolor.data.options import open_readers
 from tfcolor.data.reading import ExampleReader
 from tfcolor.inference.colorizer import Colorizer
@@ -25,27 +27,49 @@ from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
 from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
 from tfcolor_client.address import is_address
 
+COLORIZATION = "colorization"
 
-def build_task(experiment: Experiment, readers: Mapping[str, ExampleReader]) -> Task:
-    """Returns the task of an experiment.
+
+def build_task(experiment: Experiment, readers: Mapping[str, ExampleReader], **parts: Any) -> Task:
+    """Returns the selected task of an experiment.
 
     Args:
       experiment: its options.
       readers: images by split; none for a task that is only to be built upon.
+      **parts: what this task takes besides (`teacher`).
 
     Returns:
-      A task that owns no variable.
+      A task that owns no variable. Where another task of the run sees colors, it
+      sees its gray images in three channels.
     """
-    return TASKS[experiment.run.task[0]](experiment.task, readers)
+    member, color_input = experiment.member, sees_color(experiment)
+    return TASKS[member.name](member.options, readers, color_input=color_input, **parts)
 
 
-def open_experiment_readers(experiment: Experiment) -> dict[str, ExampleReader]:
-    """Opens the images that an experiment learns from and measures on."""
-    return open_readers(experiment.data)
+def sees_color(experiment: Experiment) -> bool:
+    """Returns whether any task of an experiment sees colors."""
+    tasks = [TASKS[member.name](member.options, {}) for member in experiment.members]
+    return any(task.input_channels > 1 for task in tasks)
+
+
+def open_experiment_readers(experiment: Experiment) -> tuple[dict[str, ExampleReader], ...]:
+    """Opens the images that each task learns from and measures on, by split.
+
+    Args:
+      experiment: its options. Tasks with the same images share one reader.
+
+    Returns:
+      Readers by split, for each task.
+
+    Raises:
+      UserError: if there is nothing to read.
+    """
+    opened = {data: open_readers(data) for data in {one.data: None for one in experiment.members}}
+    return tuple(opened[member.data] for member in experiment.members)
 
 
 def build_network(experiment: Experiment, task: Task) -> Network:
-    """Returns the network of an experiment with its initial weights.
+    """Returns the network of an experiment's selected task with its initial weights.
 
     Args:
       experiment: backbone, further blocks and seed.
@@ -57,24 +81,79 @@ def build_network(experiment: Experiment, task: Task) -> Network:
     Raises:
       UsageError: if a task that reads the collapsed top is given further blocks.
     """
+    return _build_upon(build_backbone(experiment, task), experiment, task)
+
+
+def build_backbone(experiment: Experiment, task: Task) -> Backbone:
+    """Returns the backbone of an experiment with its initial weights.
+
+    Args:
+      experiment: backbone, further blocks and seed.
+      task: says how many channels its images have.
+
+    Returns:
+      The backbone, with all its variables made.
+    """
     seed, num_blocks = experiment.training.seed, experiment.run.field_of_view_blocks
     backbone_class: Callable[..., Backbone] = BACKBONES[experiment.run.backbone]
     backbone = backbone_class(experiment.backbone, input_channels=task.input_channels, seed=seed)
+    return WidenedBackbone(backbone, num_blocks, seed) if num_blocks else backbone
+
+
+def build_networks(experiment: Experiment, tasks: Sequence[Task]) -> tuple[Network, ...]:
+    """Returns a network for each task of an experiment, upon one backbone.
+
+    Args:
+      experiment: its options.
+      tasks: in its order.
+
+    Returns:
+      Networks that share the backbone's object and variables.
+
+    Raises:
+      UsageError: as `build_network`.
+    """
+    backbone = build_backbone(experiment, tasks[0])
+    return tuple(
+        _build_upon(backbone, dataclasses.replace(experiment, selected=index), task)
+        for index, task in enumerate(tasks)
+    )
+
+
+def _build_upon(backbone: Backbone, experiment: Experiment, task: Task) -> Network:
+    """Returns a network of a backbone and the head of the selected task."""
+    num_blocks, name = experiment.run.field_of_view_blocks, experiment.member.name
     if num_blocks and not task.convolutional:
         raise UsageError(
-            f"--field_of_view_blocks={num_blocks}: expected 0, since the task "
-            f"{experiment.run.task[0]} reads the base network's top"
+            f"--field_of_view_blocks={num_blocks}: expected 0, since the task {name} reads the"
+            " base network's top"
         )
-    if num_blocks:
-        backbone = WidenedBackbone(backbone, num_blocks, seed)
-    size = backbone.canonical_size
+    size, seed = backbone.canonical_size, experiment.training.seed
+    if len(experiment.members) > 1:
+        seed = derive_seed(seed, f"task/{experiment.labels[experiment.selected]}")
     taps = backbone.taps(size, size) if task.convolutional else backbone.canonical_taps()
-    head = task.build_head(taps, seed)
-    return Network(backbone, head, convolutional=task.convolutional)
+    return Network(backbone, task.build_head(taps, seed), convolutional=task.convolutional)
+
+
+def trackable_network(experiment: Experiment, network: Network) -> Any:
+    """Returns what stands for a network in the checkpoints of its run.
+
+    Args:
+      experiment: of the run.
+      network: of its selected task.
+
+    Returns:
+      For `tf.train.Checkpoint(network=...)`: the network, or in a run of several
+      tasks the backbone and one of the heads.
+    """
+    if len(experiment.members) == 1:
+        return network
+    heads = tf.train.Checkpoint(**{str(experiment.selected): network.head})
+    return tf.train.Checkpoint(backbone=network.backbone, heads=heads)
 
 
 def load_network(
-    run_dir: str | Path, checkpoint: str = "best", policy: str | None = None
+    run_dir: str | Path, checkpoint: str = "best", policy: str | None = None, task: str = ""
 ) -> tuple[Network, dict[str, Any]]:
     """Restores the network of a run.
 
@@ -83,6 +162,8 @@ def load_network(
       checkpoint: "best" (by held-out loss or score), "last", or a step.
       policy: Keras's name of the precision to compute in; None for that of the
         training.
+      task: whose head to take, where the run has several tasks; the first one's
+        where it is none of them.
 
     Returns:
       The network, and where it comes from: run, task, backbone and step.
@@ -90,16 +171,17 @@ def load_network(
     Raises:
       UserError: if the folder is not a run or has no whole checkpoint.
     """
-    experiment = load_experiment(run_dir)
+    experiment = load_experiment(run_dir).select(task)
     tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
     prefixes = find_checkpoints(Path(run_dir), checkpoint)
-    step = restore_first_whole(tf.train.Checkpoint(network=network), prefixes)
+    holder = tf.train.Checkpoint(network=trackable_network(experiment, network))
+    step = restore_first_whole(holder, prefixes)
     if step is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first")
     origin = {
         "run": str(run_dir),
-        "task": ",".join(experiment.run.task),
+        "task": experiment.member.name,
         "backbone": experiment.run.backbone,
         "step": step,
     }
@@ -160,8 +242,8 @@ def load_run_colorizer(
     Raises:
       UserError: if the folder is not a run of the colorization task.
     """
-    task = load_experiment(run_dir).task
+    task = load_experiment(run_dir).select(COLORIZATION).task
     if not isinstance(task, ColorizationOptions):
         raise UserError(f"{run_dir} is not a run of the task colorization: it cannot color")
-    network, origin = load_network(run_dir, checkpoint, policy)
+    network, origin = load_network(run_dir, checkpoint, policy, COLORIZATION)
     return Colorizer(network, build_output_space(task), decoding, size), origin

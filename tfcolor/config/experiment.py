@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,17 @@ from absl import flags
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.config.flags import differing_flags, read_flagfile, read_options
+from tfcolor.config.task_flags import read_task_flags
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.data.options import DataOptions
-from tfcolor.data.reading import ExampleReader
 from tfcolor.tasks import TASKS
-from tfcolor.tasks.base import IncompleteOptions
-from tfcolor.training.options import DistributionOptions, OptimizationOptions, TrainingOptions
+from tfcolor.training.options import (
+    DistributionOptions,
+    JointOptions,
+    OptimizationOptions,
+    TrainingOptions,
+)
 
 UNRECORDED = ("run_dir", "verbosity")
 """Flags that say where a run goes and how it talks, not what it computes."""
@@ -28,18 +31,31 @@ class RunOptions:
     """What is trained, and where the run goes."""
 
     run_dir: str = option("", "the run's folder; empty takes the next free one in runs/")
-    task: tuple[str, ...] = option(("colorization",), "what to learn", choices=tuple(TASKS))
+    task: tuple[str, ...] = option(
+        ("colorization",),
+        "what to learn; several, with commas, share the backbone (each may come more than once)",
+        choices=tuple(TASKS),
+    )
+    task_flags: tuple[str, ...] = option(
+        (),
+        "flags of each of several tasks, as '--images=A --batch_size=4','--images=B': laid over"
+        " the others, in the order of --task",
+    )
     backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
     field_of_view_blocks: int = option(
         0, "pools and 3x3 convolutions of 1024 features that follow the backbone", minimum=0
     )
-    initial_weights: str = option(
-        "",
+    initial_weights: tuple[str, ...] = option(
+        (),
         "how the backbone starts: random (the same as empty), kmeans (fitted to the training"
-        " images), or a run's folder, whose backbone is taken over",
+        " images), or a run's folder, whose backbone is taken over; several runs are put side by"
+        " side as the columns 0/M, 1/M, ... of this network",
     )
     initial_checkpoint: str = option(
-        "best", "which checkpoint of the run in --initial_weights: best, last or a step"
+        "best", "which checkpoint of the runs in --initial_weights: best, last or a step"
+    )
+    initial_cross_scale: float = option(
+        0.01, "size of random weights between columns, relative to Glorot's", minimum=0
     )
     rebalance: bool = option(
         False, "scales every layer to a unit second moment on training images, before training"
@@ -55,6 +71,7 @@ TRAIN_OPTIONS: tuple[tuple[type, str], ...] = (
     (DataOptions, ""),
     *((backbone.Options, f"{name}_") for name, backbone in BACKBONES.items()),
     (OptimizationOptions, ""),
+    (JointOptions, ""),
     (TrainingOptions, ""),
     (DistributionOptions, ""),
 )
@@ -62,26 +79,83 @@ TRAIN_OPTIONS: tuple[tuple[type, str], ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
+class ExperimentTask:
+    """The options of one task of a run.
+
+    Args:
+      name: of the task.
+      options: of the task.
+      data: its images.
+      batch_size: examples per step.
+    """
+
+    name: str
+    options: Any
+    data: DataOptions
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """The options of one training run.
 
     Args:
-      run: task, backbone and folder.
-      task: options of the task.
-      data: images.
+      run: backbone and folder.
+      members: the tasks.
       backbone: options of the backbone.
       optimization: rates.
+      joint: how several tasks share the backbone.
       training: length, batch and records.
       distribution: devices.
+      selected: the task that `task` and `data` are about.
     """
 
     run: RunOptions
-    task: Any
-    data: DataOptions
+    members: tuple[ExperimentTask, ...]
     backbone: Any
     optimization: OptimizationOptions
+    joint: JointOptions
     training: TrainingOptions
     distribution: DistributionOptions
+    selected: int = 0
+
+    @property
+    def member(self) -> ExperimentTask:
+        """Returns the selected task."""
+        return self.members[self.selected]
+
+    @property
+    def task(self) -> Any:
+        """Returns the options of the selected task."""
+        return self.member.options
+
+    @property
+    def data(self) -> DataOptions:
+        """Returns the images of the selected task."""
+        return self.member.data
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Returns a name for each task in the records: empty for the only one."""
+        names = [member.name for member in self.members]
+        if len(names) == 1:
+            return ("",)
+        return tuple(
+            f"{name}_{names[:index].count(name)}" if names.count(name) > 1 else name
+            for index, name in enumerate(names)
+        )
+
+    def select(self, task: str) -> "Experiment":
+        """Returns this experiment with the first task of a name selected.
+
+        Args:
+          task: name of a task; the selection stays as it is where there is none.
+
+        Returns:
+          An experiment that differs in `selected` alone.
+        """
+        names = [member.name for member in self.members]
+        return dataclasses.replace(self, selected=names.index(task)) if task in names else self
 
 
 def read_experiment(flag_values: flags.FlagValues) -> Experiment:
@@ -97,43 +171,38 @@ def read_experiment(flag_values: flags.FlagValues) -> Experiment:
       UsageError: if a value is not accepted.
     """
     run = read_options(RunOptions, "", flag_values)
-    if len(run.task) != 1:
-        raise UsageError(f"--task={','.join(run.task)}: expected exactly one task")
-    name = run.task[0]
+    if not run.task:
+        raise UsageError("--task=: expected a task, or several with commas")
+    if run.task_flags and (len(run.task) == 1 or len(run.task_flags) != len(run.task)):
+        raise UsageError(
+            f"--task_flags has {len(run.task_flags)} texts for {len(run.task)} tasks: expected one"
+            " for each of several tasks; the only task of a run has the flags of the command"
+        )
+    texts = run.task_flags or ("",) * len(run.task)
+    pairs = zip(run.task, texts, strict=True)
     return Experiment(
         run=run,
-        task=read_options(TASKS[name].Options, f"{name}_", flag_values),
-        data=read_options(DataOptions, "", flag_values),
+        members=tuple(_read_member(name, text, flag_values) for name, text in pairs),
         backbone=read_options(BACKBONES[run.backbone].Options, f"{run.backbone}_", flag_values),
         optimization=read_options(OptimizationOptions, "", flag_values),
+        joint=read_options(JointOptions, "", flag_values),
         training=read_options(TrainingOptions, "", flag_values),
         distribution=read_options(DistributionOptions, "", flag_values),
     )
 
 
-def complete_experiment(
-    experiment: Experiment, readers: Mapping[str, ExampleReader], flag_values: flags.FlagValues
-) -> Experiment:
-    """Fills in what the flags leave to the images, and changes the flags likewise.
-
-    Args:
-      experiment: what the flags describe.
-      readers: its images by split.
-      flag_values: the parsed flags; those that are filled in get their value.
-
-    Returns:
-      The experiment that `load_experiment` gives once the flags are recorded.
-
-    Raises:
-      UserError: if the task cannot learn from these images.
-    """
-    options = experiment.task
-    if not isinstance(options, IncompleteOptions):
-        return experiment
-    completed = options.completed(readers, BACKBONES[experiment.run.backbone].canonical_size)
-    for name, value in dataclasses.asdict(completed).items():
-        flag_values[f"{experiment.run.task[0]}_{name}"].value = value
-    return dataclasses.replace(experiment, task=completed)
+def _read_member(name: str, text: str, flag_values: flags.FlagValues) -> ExperimentTask:
+    """Returns the options of one task, with its own flags laid over the others."""
+    section = (TASKS[name].Options, f"{name}_")
+    if text:
+        sections = (section, (DataOptions, ""))
+        flag_values = read_task_flags(flag_values, text, sections, ("batch_size",))
+    return ExperimentTask(
+        name,
+        read_options(*section, flag_values),
+        read_options(DataOptions, "", flag_values),
+        read_options(TrainingOptions, "", flag_values).batch_size,
+    )
 
 
 def load_experiment(run_dir: str | os.PathLike[str]) -> Experiment:

@@ -12,7 +12,12 @@ from absl import flags
 
 import tfcolor
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import build_network, build_task, load_run_colorizer
+from tfcolor.config.assembly import (
+    COLORIZATION,
+    build_network,
+    build_task,
+    load_run_colorizer,
+)
 from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
 from tfcolor.core.errors import UsageError
@@ -119,7 +124,7 @@ def run_export(flag_values: flags.FlagValues) -> Path:
 
 def _compact(full: Colorizer, options: ExportOptions) -> tuple[Colorizer, dict[str, Any]]:
     """Returns a colorizer of float16 weights, and what it loses."""
-    experiment = load_experiment(options.run_dir)
+    experiment = load_experiment(options.run_dir).select(COLORIZATION)
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy(HalfStorage(policy.name))
     try:

@@ -7,27 +7,42 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.base import Backbone, BackboneOptions
 from tfcolor.backbones.chain import ChainBackbone
 from tfcolor.backbones.field_of_view import WidenedBackbone
-from tfcolor.config.assembly import build_network, build_task
+from tfcolor.config.assembly import build_backbone, build_task
 from tfcolor.config.experiment import Experiment, load_experiment
-from tfcolor.core.errors import UserError
+from tfcolor.core.columns import WHOLE
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import say
 from tfcolor.core.seeds import derive_seed
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.models.columns import combine_columns
 from tfcolor.models.kmeans import initialize_by_kmeans
 from tfcolor.models.surgery import rebalance, transfer_backbone
 from tfcolor.tasks.base import TRAIN_SPLIT, Task
 from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
 
-RANDOM, KMEANS = ("", "random"), "kmeans"
+RANDOM, KMEANS = "random", "kmeans"
 NUM_PIXELS, MAX_IMAGES = 2**22, 512
 """Training images that k-means and re-balancing see: about so many pixels in all."""
 IMAGE_BATCH = 4
 
 _OBJECT = "network/backbone/"
 _SLOT = "/.OPTIMIZER_SLOT"
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherRun:
+    """A run whose backbone is taken over.
+
+    Args:
+      folder: where it is.
+      experiment: what made it.
+    """
+
+    folder: str
+    experiment: Experiment
 
 
 def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) -> None:
@@ -45,14 +60,17 @@ def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) 
       UserError: if the weights cannot be used; the message says what could.
     """
     run = experiment.run
-    if not (run.initial_weights or run.rebalance):
+    start = run.initial_weights
+    if not (start or run.rebalance):
         return
-    if run.initial_weights in RANDOM:
+    if start in ((), (RANDOM,)):
         notes = ["random weights"]
-    elif run.initial_weights == KMEANS:
+    elif start == (KMEANS,):
         notes = _start_by_kmeans(backbone, experiment, task)
+    elif len(start) == 1:
+        notes = _start_from_run(backbone, experiment, _load_other(start[0], experiment))
     else:
-        notes = _start_from_run(backbone, experiment)
+        notes = _start_from_columns(backbone, experiment)
     if run.rebalance:
         _check_one_process(experiment, "--rebalance")
         rebalance(_base_of(backbone), _training_images(task, experiment))
@@ -76,32 +94,22 @@ def _start_by_kmeans(backbone: Backbone, experiment: Experiment, task: Task) -> 
     return notes + _note_on_blocks(backbone)
 
 
-def _start_from_run(backbone: Backbone, experiment: Experiment) -> list[str]:
+def _start_from_run(backbone: Backbone, experiment: Experiment, other: OtherRun) -> list[str]:
     """Takes over the backbone of another run; returns what was done, in words.
 
     Tensors are matched by their place among the objects of the backbone, and all
     of them must have a fellow of the same shape on the other side; or else, where
     batch norm, input channels or blocks differ, layers are matched by name.
     """
-    run_dir = experiment.run.initial_weights
-    other = _load_other(experiment)
-    is_same = _structure(other, build_task(other, {}).input_channels) == _structure(
+    task = build_task(other.experiment, {})
+    is_same = _structure(other.experiment, task.input_channels) == _structure(
         experiment, backbone.input_channels
     )
-    source = backbone if is_same else build_network(other, build_task(other, {})).backbone
-    prefixes = find_checkpoints(Path(run_dir), experiment.run.initial_checkpoint)
-    if not prefixes:
-        raise UserError(f"--initial_weights={run_dir} has no checkpoint yet: train it first")
-    if _saved_shapes(prefixes[0][1]) != Counter(tuple(one.shape) for one in source.variables):
-        raise UserError(
-            f"--initial_weights={run_dir} has other layers{_differences(other, experiment)}"
-        )
-    _check_mean(other, experiment)
-    holder = tf.train.Checkpoint(network=tf.train.Checkpoint(backbone=source))
-    step = restore_first_whole(holder, prefixes)
-    notes = [f"step {step} of {run_dir}"]
+    source = backbone if is_same else build_backbone(other.experiment, task)
+    step = _restore(source, experiment, other)
+    notes = [f"step {step} of {other.folder}"]
     if not is_same:
-        notes += _transfer(source, backbone, other, experiment)
+        notes += _transfer(source, backbone, experiment, other)
     for batch_norm in backbone.batch_norms.values():
         # The ramp is over the steps of a run: else the statistics of the other
         # run's images would outlast hundreds of steps of this one.
@@ -109,11 +117,35 @@ def _start_from_run(backbone: Backbone, experiment: Experiment) -> list[str]:
     return notes
 
 
+def _start_from_columns(backbone: Backbone, experiment: Experiment) -> list[str]:
+    """Puts the backbones of several runs side by side; returns what was done, in words."""
+    run, target = experiment.run, _base_of(backbone)
+    if not isinstance(target, ChainBackbone) or target.column != WHOLE:
+        raise UsageError(
+            f"--initial_weights={','.join(run.initial_weights)}: expected one run, since only a "
+            f"whole network that is a chain of layers can have columns, and {run.backbone} is none"
+        )
+    sources, notes = [], []
+    for index, folder in enumerate(run.initial_weights):
+        other = _load_other(folder, experiment)
+        _check_column(other, f"{index}/{len(run.initial_weights)}", experiment)
+        source = build_backbone(other.experiment, build_task(other.experiment, {}))
+        notes.append(f"step {_restore(source, experiment, other)} of {folder}")
+        sources.append(_base_of(source))
+    try:
+        combine_columns(
+            sources, target, cross_scale=run.initial_cross_scale, seed=experiment.training.seed
+        )
+    except ValueError as error:
+        raise UserError(f"--initial_weights={','.join(run.initial_weights)}: {error}") from error
+    return [f"columns: {', '.join(notes)}", *_note_on_blocks(backbone)]
+
+
 def _transfer(
-    source: Backbone, target: Backbone, other: Experiment, experiment: Experiment
+    source: Backbone, target: Backbone, experiment: Experiment, other: OtherRun
 ) -> list[str]:
     """Bridges what differs between two backbones; returns what was done, in words."""
-    run_dir, name = experiment.run.initial_weights, experiment.run.backbone
+    run_dir, name = other.folder, experiment.run.backbone
     if target.batch_norms and not source.batch_norms:
         raise UserError(
             f"--initial_weights={run_dir} has no batch norm, so no statistics to start one from:"
@@ -125,19 +157,18 @@ def _transfer(
             f"--initial_weights={run_dir} has batch norm, which {name} keeps:"
             f" give this run --{name}_use_batch_norm=true"
         )
-    keeps_blocks = other.run.field_of_view_blocks == experiment.run.field_of_view_blocks
+    keeps_blocks = other.experiment.run.field_of_view_blocks == experiment.run.field_of_view_blocks
     pair = (source, target) if keeps_blocks else (_base_of(source), _base_of(target))
     try:
         notes = list(transfer_backbone(*pair))
     except ValueError as error:
-        differences = _differences(other, experiment)
+        differences = _differences(other, experiment.backbone)
         raise UserError(f"--initial_weights={run_dir} has other layers{differences}") from error
     return notes if keeps_blocks else notes + _note_on_blocks(target)
 
 
-def _load_other(experiment: Experiment) -> Experiment:
-    """Returns the experiment of the run to start from, which has the same backbone."""
-    run_dir = experiment.run.initial_weights
+def _load_other(run_dir: str, experiment: Experiment) -> OtherRun:
+    """Returns a run to start from, which has the same backbone."""
     if Path(run_dir).is_file():
         raise UserError(
             f"--initial_weights={run_dir} is a file; make a run of published weights first:"
@@ -154,7 +185,20 @@ def _load_other(experiment: Experiment) -> Experiment:
             f"--initial_weights={run_dir} is a run with --backbone={other.run.backbone}; "
             f"this one has {experiment.run.backbone}"
         )
-    return other
+    return OtherRun(run_dir, other)
+
+
+def _restore(source: Backbone, experiment: Experiment, other: OtherRun) -> int | None:
+    """Reads the weights of another run's backbone; returns their step."""
+    prefixes = find_checkpoints(Path(other.folder), experiment.run.initial_checkpoint)
+    if not prefixes:
+        raise UserError(f"--initial_weights={other.folder} has no checkpoint yet: train it first")
+    if _saved_shapes(prefixes[0][1]) != Counter(tuple(one.shape) for one in source.variables):
+        differences = _differences(other, experiment.backbone)
+        raise UserError(f"--initial_weights={other.folder} has other layers{differences}")
+    _check_mean(other, experiment)
+    holder = tf.train.Checkpoint(network=tf.train.Checkpoint(backbone=source))
+    return restore_first_whole(holder, prefixes)
 
 
 def _structure(experiment: Experiment, channels: int) -> tuple[int, bool, int]:
@@ -198,13 +242,13 @@ def _check_one_process(experiment: Experiment, flag: str) -> None:
         )
 
 
-def _check_mean(other: Experiment, experiment: Experiment) -> None:
+def _check_mean(other: OtherRun, experiment: Experiment) -> None:
     """Raises UserError if the other backbone expects images less another mean."""
-    theirs, ours = other.backbone.input_mean, experiment.backbone.input_mean
+    theirs, ours = other.experiment.backbone.input_mean, experiment.backbone.input_mean
     if theirs != ours:
         name, value = experiment.run.backbone, ",".join(map(str, theirs))
         raise UserError(
-            f"--initial_weights={experiment.run.initial_weights} was made with"
+            f"--initial_weights={other.folder} was made with"
             f" --{name}_input_mean={value}: give this run the same"
         )
 
@@ -222,10 +266,20 @@ def _saved_shapes(prefix: str) -> Counter[tuple[int, ...]]:
     )
 
 
-def _differences(other: Experiment, experiment: Experiment) -> str:
-    """Returns the backbone's flags that differ between two runs, in words."""
-    name = experiment.run.backbone
-    theirs, ours = (dataclasses.asdict(one.backbone) for one in (other, experiment))
+def _check_column(other: OtherRun, column: str, experiment: Experiment) -> None:
+    """Raises UserError unless a run's backbone is a column of that of the new run."""
+    expected = dataclasses.replace(experiment.backbone, column=column)
+    if other.experiment.backbone != expected:
+        raise UserError(
+            f"--initial_weights={other.folder} is not column {column} of this network"
+            f"{_differences(other, expected)}"
+        )
+
+
+def _differences(other: OtherRun, options: BackboneOptions) -> str:
+    """Returns the flags in which another run's backbone differs from one, in words."""
+    name = other.experiment.run.backbone
+    theirs, ours = (dataclasses.asdict(one) for one in (other.experiment.backbone, options))
     rows = [
         f"--{name}_{field} was {theirs[field]}, is {ours[field]}"
         for field in ours

@@ -1,15 +1,25 @@
 """A training run from its flags to its result."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 from absl import flags
 
 from tfcolor.color.decoding import DecodingOptions
-from tfcolor.config.assembly import build_network, build_task, open_experiment_readers
+from tfcolor.config.assembly import (
+    build_networks,
+    build_task,
+    open_experiment_readers,
+    sees_color,
+)
+from tfcolor.config.completion import complete_experiment
+from tfcolor.config.distillation import prepare_teacher
 from tfcolor.config.experiment import (
     UNRECORDED,
     Experiment,
     check_same_flags,
     choose_run_dir,
-    complete_experiment,
     read_experiment,
 )
 from tfcolor.config.flags import resolved_flags, write_flagfile
@@ -17,15 +27,17 @@ from tfcolor.config.found_schedule import follow_schedule
 from tfcolor.config.initial_weights import initialize_backbone
 from tfcolor.core.files import write_text
 from tfcolor.core.progress import say
+from tfcolor.core.seeds import derive_seed
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.preview import Preview, ReconstructionPreview
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.freezing import freeze_through
-from tfcolor.models.network import Network
+from tfcolor.models.network import JointNetwork, Network
 from tfcolor.tasks.autoencoder import AutoencoderTask
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
+from tfcolor.tasks.distillation import DistillationOptions
 from tfcolor.training.checkpoints import has_checkpoint
 from tfcolor.training.distribution import (
     build_strategy,
@@ -34,6 +46,7 @@ from tfcolor.training.distribution import (
     report_lost_workers,
 )
 from tfcolor.training.loop import Evaluator, Run, Trainer
+from tfcolor.training.members import Member
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.signals import listen_for_stop
 
@@ -50,20 +63,26 @@ def run_training(flag_values: flags.FlagValues) -> None:
     """
     experiment = read_experiment(flag_values)
     readers = open_experiment_readers(experiment)
-    for reader in readers.values():
+    for reader in _each(readers):
         reader.read(0)  # refuses images of which none can be read, before anything is written
     experiment = complete_experiment(experiment, readers, flag_values)
     experiment = follow_schedule(experiment, flag_values)
     chosen = experiment.run
-    path = choose_run_dir(chosen.run_dir, f"{'_'.join(chosen.task)}_{chosen.backbone}")
+    names = "_".join(dict.fromkeys(chosen.task))
+    path = choose_run_dir(chosen.run_dir, f"{names}_{chosen.backbone}")
     check_same_flags(path / "flags.cfg", flag_values)
     configure_runtime(experiment.training, experiment.distribution)
     strategy = build_strategy(experiment.distribution)
-    task = build_task(experiment, readers)
     with strategy.scope():
-        network = build_network(experiment, task)
+        tasks = [
+            _build_task(dataclasses.replace(experiment, selected=index), own, path)
+            for index, own in enumerate(readers)
+        ]
+        networks = build_networks(experiment, tasks)
+        network = networks[0]
+        whole = JointNetwork(network.backbone, [one.head for one in networks])
     if not has_checkpoint(path / "checkpoints"):
-        initialize_backbone(network.backbone, experiment, task)
+        initialize_backbone(network.backbone, experiment, tasks[0])
     if experiment.run.frozen_through:
         freeze_through(network.backbone, experiment.run.frozen_through)
     directory = RunDirectory(path)
@@ -72,38 +91,89 @@ def run_training(flag_values: flags.FlagValues) -> None:
         directory.record_start(strategy, experiment.training.seed)
     say(f"run directory {path}; watch it with: tensorboard --logdir={directory.events}")
     run = Run(
-        task=task,
-        network=network,
+        members=_members(experiment, tasks, networks),
+        network=whole if len(tasks) > 1 else network,
+        backbone=network.backbone,
         strategy=strategy,
         training=experiment.training,
         optimization=experiment.optimization,
+        joint=experiment.joint,
         directory=directory,
         flags=resolved_flags(flag_values, UNRECORDED),
-        evaluators=_previews(experiment, task, network, readers),
+        evaluators=_previews(experiment, tasks, networks, readers),
     )
     with listen_for_stop() as request, report_lost_workers():
         result = Trainer(run, request).train()
-    unreadable = {
-        name: reason for reader in readers.values() for name, reason in reader.unreadable.items()
-    }
-    if unreadable:
-        lines = "".join(f"{name}: {reason}\n" for name, reason in sorted(unreadable.items()))
-        write_text(directory.unreadable_log, lines)
-        say(f"{len(unreadable)} images could not be read; see {directory.unreadable_log}")
+    _record_unreadable(directory, _each(readers))
     watched = experiment.optimization.watch
     say(f"done: {result['steps']} steps, best held-out {watched} {result[f'best_{watched}']:.4f}")
 
 
+def _build_task(experiment: Experiment, readers: Mapping[str, ExampleReader], path: Path) -> Task:
+    """Returns the selected task of a run, with its teacher if it has one."""
+    if not isinstance(experiment.task, DistillationOptions):
+        return build_task(experiment, readers)
+    label = experiment.labels[experiment.selected]
+    teacher = prepare_teacher(
+        experiment.task,
+        readers,
+        path / f"{'_'.join(filter(None, ('teacher', label)))}.npz",
+        seed=experiment.training.seed,
+        color_input=sees_color(experiment),
+    )
+    return build_task(experiment, readers, teacher=teacher)
+
+
+def _members(
+    experiment: Experiment, tasks: Sequence[Task], networks: Sequence[Network]
+) -> tuple[Member, ...]:
+    """Returns the tasks of a run with their networks, names and seeds."""
+    seed = experiment.training.seed
+    return tuple(
+        Member(
+            task,
+            network,
+            options.batch_size,
+            derive_seed(seed, f"task/{label}") if label else seed,
+            label,
+        )
+        for task, network, options, label in zip(
+            tasks, networks, experiment.members, experiment.labels, strict=True
+        )
+    )
+
+
+def _each(readers: Sequence[Mapping[str, ExampleReader]]) -> list[ExampleReader]:
+    """Returns the readers of all tasks, each once."""
+    return list(dict.fromkeys(reader for own in readers for reader in own.values()))
+
+
+def _record_unreadable(directory: RunDirectory, readers: Sequence[ExampleReader]) -> None:
+    """Writes which images could not be read, if there were any."""
+    unreadable = {name: why for reader in readers for name, why in reader.unreadable.items()}
+    if unreadable:
+        lines = "".join(f"{name}: {reason}\n" for name, reason in sorted(unreadable.items()))
+        write_text(directory.unreadable_log, lines)
+        say(f"{len(unreadable)} images could not be read; see {directory.unreadable_log}")
+
+
 def _previews(
-    experiment: Experiment, task: Task, network: Network, readers: dict[str, ExampleReader]
+    experiment: Experiment,
+    tasks: Sequence[Task],
+    networks: Sequence[Network],
+    readers: Sequence[Mapping[str, ExampleReader]],
 ) -> list[Evaluator]:
-    """Returns what makes pictures for TensorBoard, if there are held-out photographs."""
-    if "heldout" not in readers:
-        return []
-    if isinstance(task, AutoencoderTask):
-        return [ReconstructionPreview(network, task, readers["heldout"])]
-    if not isinstance(experiment.task, ColorizationOptions):
-        return []
-    space = build_output_space(experiment.task)
-    colorizer = Colorizer(network, space, DecodingOptions(), SizeOptions())
-    return [Preview(colorizer, readers["heldout"])]
+    """Returns what makes pictures for TensorBoard, of tasks with held-out photographs."""
+    previews: list[Evaluator] = []
+    for member, task, network, own in zip(
+        experiment.members, tasks, networks, readers, strict=True
+    ):
+        if "heldout" not in own:
+            continue
+        if isinstance(task, AutoencoderTask):
+            previews.append(ReconstructionPreview(network, task, own["heldout"]))
+        if isinstance(member.options, ColorizationOptions):
+            space = build_output_space(member.options)
+            colorizer = Colorizer(network, space, DecodingOptions(), SizeOptions())
+            previews.append(Preview(colorizer, own["heldout"]))
+    return previews

@@ -1,7 +1,7 @@
 """Geometry of feature maps: the only place that maps pixels to cells."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -106,6 +106,29 @@ def map_size(features: tf.Tensor) -> tuple[Scalar, Scalar]:
         tf.shape(features)[axis] if static[axis] is None else static[axis] for axis in (1, 2)
     )
     return rows, columns
+
+
+def top_channels(taps: Mapping[str, Tap]) -> int:
+    """Returns how many channels the map has that a collapsed top comes from.
+
+    The top of a canonical mode may be a flattened map, channels last: feature f
+    belongs to channel f % C.
+
+    Args:
+      taps: what a backbone's `canonical_taps` gives: the top is the last one,
+        the map it comes from the one before.
+
+    Returns:
+      C; all features of a top that is no flattened map.
+
+    Example:
+      >>> top_channels({"conv4b": Tap("conv4b", 8, 3.5, 192), "top": Tap("top", 32, 15.5, 3072)})
+      192
+    """
+    *below, top = taps.values()
+    if top.name != "top" or not below or top.channels % below[-1].channels:
+        return top.channels
+    return below[-1].channels
 
 
 PIXELS = Tap("pixels", stride=1, offset=0.0)

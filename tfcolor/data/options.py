@@ -4,6 +4,7 @@ import dataclasses
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
+from tfcolor.data.class_subsets import select_classes, subset_classes
 from tfcolor.data.label_buckets import choose_buckets
 from tfcolor.data.label_changes import add_label_noise, merge_classes
 from tfcolor.data.reading import ExampleReader
@@ -12,6 +13,7 @@ from tfcolor.data.samples import (
     sample_classes,
     sample_classes_by_position,
     sample_images,
+    select_range,
 )
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.opening import open_source
@@ -30,6 +32,9 @@ class DataOptions:
         "builtin:photos[:train|:heldout], builtin:digits[:train|:test] or builtin:digits_rot; "
         "several are joined with commas",
     )
+    image_range: str = option(
+        "", "the part of --images to use, FIRST:END with the images counted from 0; empty for all"
+    )
     heldout_images: str = option(
         "", "images to measure on, in the same forms; empty sets some of --images aside"
     )
@@ -38,6 +43,12 @@ class DataOptions:
         "part of --images set aside if --heldout_images is empty; 0 for none",
         minimum=0,
         maximum=0.9,
+    )
+    class_subset: str = option(
+        "",
+        "images of some classes alone: disjoint:TASK:COUNT for TASK, counted from 0, of several "
+        "tasks of COUNT classes, no two of which share any, independent:TASK:COUNT for COUNT "
+        "classes that do not depend on those of other tasks; empty for all",
     )
     num_images: int = option(
         0, "learn from a random sample of so many images; 0 for all", minimum=0
@@ -77,8 +88,9 @@ class DataOptions:
 def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
     """Opens the images of the "train" and "heldout" splits.
 
-    Samples and label noise concern "train" alone, label buckets both. A sample
-    is drawn before classes are merged.
+    Samples and label noise concern "train" alone, class subsets and label
+    buckets both. What is set aside does not depend on the class subset. A sample
+    is drawn from the chosen classes, before these are merged.
 
     Args:
       options: where the images are.
@@ -87,11 +99,18 @@ def open_readers(options: DataOptions) -> dict[str, ExampleReader]:
       A reader per split; without "heldout" if nothing is set aside.
 
     Raises:
-      UsageError: if no place is given, or `label_buckets` cannot be understood.
+      UsageError: if no place is given, or if `image_range`, `class_subset` or
+        `label_buckets` cannot be understood.
       UserError: if a place does not exist or holds no image, if there are too
         few images for a sample, or no labels to change.
     """
     sources = _open_splits(options)
+    if options.class_subset:
+        classes = sources["train"].class_names
+        labels = subset_classes(options.class_subset, len(classes))
+        sources = {
+            split: select_classes(source, labels, classes) for split, source in sources.items()
+        }
     sources["train"] = _sample(sources["train"], options)
     if options.label_buckets:
         classes = sources["train"].class_names
@@ -111,6 +130,8 @@ def _open_splits(options: DataOptions) -> dict[str, Source]:
             "tfds:NAME or builtin:photos"
         )
     sources = {"train": open_source(options.images)}
+    if options.image_range:
+        sources["train"] = select_range(sources["train"], options.image_range)
     if options.heldout_images:
         sources["heldout"] = open_source(options.heldout_images)
     elif options.heldout_fraction > 0 and sources["train"].num_examples > 1:

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.sources.base import Source
 
@@ -32,6 +33,30 @@ def hashed_order(source: Source, purpose: str = "") -> list[int]:
         return hashlib.sha256(f"{purpose}{name}".encode()).digest()
 
     return sorted(range(len(names)), key=rank)
+
+
+def select_range(source: Source, image_range: str) -> Source:
+    """Keeps a range of the images.
+
+    Args:
+      source: the images.
+      image_range: "FIRST:END", from the one at FIRST, counted from 0, to the one
+        before END.
+
+    Returns:
+      These images in the order of the source.
+
+    Raises:
+      UsageError: if the range is none or not within the images.
+    """
+    found = re.fullmatch(r"(\d+):(\d+)", image_range)
+    bounds = range(int(found[1]), int(found[2])) if found else range(0)
+    if not bounds or bounds.stop > source.num_examples:
+        raise UsageError(
+            f"--image_range={image_range}: expected FIRST:END with FIRST < END, as 0:100 for the "
+            f"first 100 images; there are {source.num_examples}"
+        )
+    return source.select(bounds)
 
 
 def sample_images(source: Source, num_images: int, seed: int) -> Source:

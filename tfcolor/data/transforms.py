@@ -83,6 +83,25 @@ def random_turn(view: tf.Tensor, seed: tf.Tensor, max_degrees: float) -> tf.Tens
     return rotate_images(view[tf.newaxis], angle)[0]
 
 
+def random_shift(view: tf.Tensor, seed: tf.Tensor, max_shift: int) -> tf.Tensor:
+    """Returns a view that is moved by a few pixels along each axis.
+
+    The same as padding with zeros and cropping at random.
+
+    Args:
+      view: float32 [H, W, C].
+      seed: int64 [2]; the same seed gives the same shift.
+      max_shift: the largest shift in each of the four directions, in pixels.
+
+    Returns:
+      float32 [H, W, C]; black where the view has moved away.
+    """
+    margin = [max_shift, max_shift]
+    corner = tf.random.stateless_uniform([2], seed, maxval=2 * max_shift + 1, dtype=tf.int32)
+    padded = tf.pad(view, [margin, margin, [0, 0]])
+    return tf.slice(padded, tf.concat([corner, [0]], axis=0), tf.shape(view))
+
+
 def center_view(image: tf.Tensor, side: int, crop_size: int) -> tf.Tensor:
     """Returns the middle square of a photograph that was rescaled first.
 

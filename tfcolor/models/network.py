@@ -1,6 +1,6 @@
 """A backbone and a head as one network, and the roles of its variables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -71,6 +71,22 @@ class Network(tf.keras.Model):
           float [B, h, w, C] maps by tap name, and the last one as "top".
         """
         return self.backbone(images, training=False, convolutional=True)
+
+
+class JointNetwork(tf.keras.Model):
+    """A backbone and the heads of several tasks, as one object to save.
+
+    It is not called: each task calls a `Network` of the backbone and its head.
+
+    Args:
+      backbone: turns images into feature maps.
+      heads: one per task.
+    """
+
+    def __init__(self, backbone: Backbone, heads: Sequence[tf.keras.Model]) -> None:
+        super().__init__(name="network", autocast=False)
+        self.backbone = backbone
+        self.heads = list(heads)
 
 
 def kernel_and_bias_variables(

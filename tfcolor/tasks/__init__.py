@@ -5,6 +5,7 @@ from typing import Any
 from tfcolor.tasks.autoencoder import AutoencoderTask
 from tfcolor.tasks.classification import ClassificationTask
 from tfcolor.tasks.colorization import ColorizationTask
+from tfcolor.tasks.distillation import DistillationTask
 from tfcolor.tasks.multilabel import MultilabelTask
 from tfcolor.tasks.segmentation import SegmentationTask
 
@@ -14,6 +15,7 @@ TASKS: dict[str, Any] = {
     "multilabel": MultilabelTask,
     "segmentation": SegmentationTask,
     "autoencoder": AutoencoderTask,
+    "distillation": DistillationTask,
 }
 """Classes behind `Task`, each with its options dataclass as `Options`, built from
 (options, readers by split)."""

@@ -77,6 +77,37 @@ class IncompleteOptions(Protocol):
         """
 
 
+@runtime_checkable
+class TargetCompleter(Protocol):
+    """A task whose targets are partly computed on the device, as by a frozen network."""
+
+    def complete_targets(self, inputs: Tensors, targets: Tensors) -> Tensors:
+        """Returns the targets that the losses need, by name, with a leading axis B.
+
+        Called in each replica before the network, with what `make_dataset`
+        yields: `image` float32 [B, H, W, C], and the targets so far. No gradient
+        goes through it.
+        """
+
+
+def complete_targets(task: Task, inputs: Tensors, targets: Tensors) -> Tensors:
+    """Returns all targets of a batch, of whatever task.
+
+    Args:
+      task: any.
+      inputs: as its data set yields them, `image` float32 [B, H, W, C] and more.
+      targets: likewise, by name, with a leading axis B.
+
+    Returns:
+      The targets, with those that the task computes on the device, float32
+      [B, ...].
+    """
+    if not isinstance(task, TargetCompleter):
+        return targets
+    completed = task.complete_targets(inputs, targets)
+    return {name: tf.stop_gradient(value) for name, value in completed.items()}
+
+
 def count_examples(targets: Tensors) -> tf.Tensor:
     """Counts every example as one sample.
 

@@ -5,14 +5,22 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from tfcolor.core.columns import parse_column
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
-from tfcolor.core.taps import Tap
+from tfcolor.core.taps import Tap, top_channels
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, center_view, random_turn, random_view
+from tfcolor.data.transforms import (
+    ViewOptions,
+    center_view,
+    random_shift,
+    random_turn,
+    random_view,
+)
 from tfcolor.heads.classifier import ClassifierHead
+from tfcolor.losses.classification import CLASSIFICATION_LOSSES
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
 
@@ -33,9 +41,22 @@ class ClassificationOptions:
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
     )
+    max_shift: int = option(
+        0, "largest random shift of the training views in each direction, pixels", minimum=0
+    )
     dropout_rate: float = option(
         0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99
     )
+    segment: str = option(
+        "", "which of several equal shares of the top's channels is read, as 0/4; empty for all"
+    )
+    loss: str = option("kl", "what wrong logits cost", choices=tuple(CLASSIFICATION_LOSSES))
+    loss_scale: float = option(1.0, "factor on the loss", minimum=0)
+    logit_scale: float = option(1.0, "factor on the logits that the loss sees", minimum=0)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if the segment is none."""
+        parse_column(self.segment, "classification_segment")
 
     def completed(
         self, readers: Mapping[str, ExampleReader], canonical_size: int
@@ -127,6 +148,9 @@ class ClassificationTask(AnnotatedTask):
         if options.max_rotation:
             turn_seed = tf.random.experimental.stateless_fold_in(seed, 2)
             view = random_turn(view, turn_seed, options.max_rotation)
+        if options.max_shift:
+            shift_seed = tf.random.experimental.stateless_fold_in(seed, 3)
+            view = random_shift(view, shift_seed, options.max_shift)
         return {"image": self.as_input(view)}, {"label": label}
 
     def make_heldout_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:
@@ -153,24 +177,36 @@ class ClassificationTask(AnnotatedTask):
 
         Returns:
           A head with the output `logits`, float32 [B, K].
+
+        Raises:
+          UsageError: if the top has fewer channels than segments.
         """
         options = self.options
-        return ClassifierHead(taps, options.num_classes, options.dropout_rate, seed=seed)
+        segment = parse_column(options.segment, "classification_segment")
+        if not segment.width(top_channels(taps)):
+            raise UsageError(
+                f"--classification_segment={options.segment}: the backbone's top has "
+                f"{top_channels(taps)} channels"
+            )
+        return ClassifierHead(
+            taps, options.num_classes, options.dropout_rate, segment=segment, seed=seed
+        )
 
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
-        """Returns the cross-entropy of the true class.
+        """Returns the loss that the options name.
 
         Args:
           targets: `label`, int32 [B].
           outputs: `logits`, float32 [B, K].
 
         Returns:
-          `cross_entropy`, float32 [B] in nats; ln K for equal logits.
+          float32 [B] under the loss's name; that of "kl" is `cross_entropy`.
         """
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=targets["label"], logits=outputs["logits"]
-        )
-        return {"cross_entropy": cross_entropy}
+        options = self.options
+        logits = options.logit_scale * outputs["logits"]
+        losses = CLASSIFICATION_LOSSES[options.loss](targets["label"], logits)
+        name = "cross_entropy" if options.loss == "kl" else options.loss
+        return {name: options.loss_scale * losses}
 
     def build_metrics(
         self, fitted: Mapping[str, tf.keras.metrics.Metric] | None = None

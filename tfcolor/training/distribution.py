@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.training.members import Member
 from tfcolor.training.options import DistributionOptions, TrainingOptions
 
 
@@ -95,7 +96,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def plan_batches(
-    training: TrainingOptions, first_step: int, replicas: int, context: tf.distribute.InputContext
+    member: Member, first_batch: int, replicas: int, context: tf.distribute.InputContext
 ) -> BatchPlan:
     """Returns which slices of each global batch this worker's replicas take.
 
@@ -104,8 +105,8 @@ def plan_batches(
     replicas share them.
 
     Args:
-      training: batch size and seed.
-      first_step: the step to go on from.
+      member: the task; its batch size and seed count.
+      first_batch: the batch to go on from.
       replicas: number of replicas over all workers.
       context: this worker's place among them.
 
@@ -115,16 +116,17 @@ def plan_batches(
     Raises:
       UserError: if there are more replicas than examples in a batch.
     """
-    if training.batch_size < replicas:
+    batch_size = member.batch_size
+    if batch_size < replicas:
         raise UserError(
-            f"--batch_size={training.batch_size} cannot be shared by {replicas} replicas; "
+            f"--batch_size={batch_size} cannot be shared by {replicas} replicas; "
             f"use at least {replicas}"
         )
-    edges = [training.batch_size * replica // replicas for replica in range(replicas + 1)]
+    edges = [batch_size * replica // replicas for replica in range(replicas + 1)]
     local = replicas // context.num_input_pipelines
     first = context.input_pipeline_id * local
     shards = tuple((edges[first + i], edges[first + i + 1]) for i in range(local))
-    return BatchPlan(training.batch_size, training.seed, first_batch=first_step, shards=shards)
+    return BatchPlan(batch_size, member.seed, first_batch=first_batch, shards=shards)
 
 
 def _split_processor(wanted: int) -> None:

@@ -1,5 +1,6 @@
 """TensorBoard records of a run."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,19 @@ class Events:
                 else:
                     tf.summary.scalar(tag, value)
 
-    def write_weights(self, network: tf.keras.Model, step: int) -> None:
-        """Writes a histogram of every trainable variable, named by its layer."""
+    def write_weights(self, networks: Mapping[str, tf.keras.Model], step: int) -> None:
+        """Writes a histogram of every trainable variable, named by its layer.
+
+        Args:
+          networks: by the name that precedes its layers', empty for none. What
+            several have in common is written once, without a name.
+          step: number of updates made.
+        """
         if not self._is_active:
             return
         with self._writer("train").as_default(step=step):
-            for layer in network.submodules:
-                is_leaf = isinstance(layer, tf.keras.layers.Layer) and not layer.submodules
-                for variable in layer.trainable_variables if is_leaf else ():
-                    role = variable.name.split(":")[0]
-                    tf.summary.histogram(f"{layer.name}/{role}", _sample(variable))
+            for tag, variable in _tagged_weights(networks).items():
+                tf.summary.histogram(tag, _sample(variable))
 
     def write_flags(self, flags: Mapping[str, str]) -> None:
         """Writes the resolved flags as hyperparameters of this run."""
@@ -78,3 +82,16 @@ def _sample(values: tf.Tensor) -> tf.Tensor:
     """Returns evenly spread values, float [N], at most `MAX_HISTOGRAM_VALUES`."""
     flat = tf.reshape(values, [-1])
     return flat[:: -(-flat.shape[0] // MAX_HISTOGRAM_VALUES)]
+
+
+def _tagged_weights(networks: Mapping[str, tf.keras.Model]) -> dict[str, tf.Variable]:
+    """Returns the trainable variables by layer and role, and by network where it is its own."""
+    owners = Counter(id(one) for each in networks.values() for one in each.trainable_variables)
+    tagged: dict[str, tf.Variable] = {}
+    for name, network in networks.items():
+        leaves = [one for one in network.submodules if not one.submodules]
+        for layer in (one for one in leaves if isinstance(one, tf.keras.layers.Layer)):
+            for variable in layer.trainable_variables:
+                prefix = f"{name}/" if name and owners[id(variable)] == 1 else ""
+                tagged[f"{prefix}{layer.name}/{variable.name.split(':')[0]}"] = variable
+    return tagged

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.data.pipeline import BatchPlan
-from tfcolor.tasks.base import Task, Tensors
+from tfcolor.tasks.base import Tensors, complete_targets
+from tfcolor.training.members import Member
 
 Metrics: TypeAlias = Mapping[str, tf.keras.metrics.Metric]
 
@@ -19,33 +20,21 @@ class SplitMeasurement:
     the training split and the held-out split are measured alike.
 
     Args:
-      network: called as `network(inputs, training=False)`.
-      task: gives examples, losses and metrics.
+      member: the network and the task, which gives examples, losses and metrics.
       split: the split to read.
       num_examples: how many views, rounded up to whole batches.
-      batch_size: examples at a time.
-      seed: the run's; the views get a seed of their own.
     """
 
-    def __init__(
-        self,
-        network: tf.keras.Model,
-        task: Task,
-        split: str,
-        *,
-        num_examples: int,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self.split = split
-        self._network, self._task = network, task
+    def __init__(self, member: Member, split: str, num_examples: int) -> None:
+        self.member, self.split = member, split
+        batch_size = member.batch_size
         plan = BatchPlan(
             batch_size,
-            derive_seed(seed, f"measure/{split}"),
+            derive_seed(member.seed, f"measure/{split}"),
             num_batches=-(-num_examples // batch_size),
             shards=((0, batch_size),),
         )
-        self._dataset = task.make_dataset(split, plan)
+        self._dataset = member.task.make_dataset(split, plan)
 
     def measure(self, fitted: Metrics | None = None) -> tuple[Mapping[str, float], Metrics]:
         """Measures the network as it is now.
@@ -57,23 +46,26 @@ class SplitMeasurement:
           `loss`, every loss term by name and every metric of the task; and the
           metrics themselves.
         """
-        metrics = self._task.build_metrics(fitted)
+        task = self.member.task
+        metrics = task.build_metrics(fitted)
         sums: dict[str, float] = {}
         count = 0.0
         for inputs, targets in self._dataset:
-            terms, outputs = self._forward(inputs, targets)
+            terms, targets, outputs = self._forward(inputs, targets)
             for metric in metrics.values():
                 metric.update_state(targets, outputs)
             for name, term in terms.items():
                 sums[f"loss_{name}"] = sums.get(f"loss_{name}", 0.0) + float(tf.reduce_sum(term))
-            count += float(tf.reduce_sum(self._task.count_samples(targets)))
+            count += float(tf.reduce_sum(task.count_samples(targets)))
         means = {name: total / max(count, 1.0) for name, total in sums.items()}
         figures = {"loss": sum(means.values()), **means}
         figures |= {name: float(metric.result()) for name, metric in metrics.items()}
         return figures, metrics
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors]:
-        """Returns the unreduced losses and the outputs of one batch."""
-        outputs = self._network(inputs, training=False)
-        return self._task.compute_losses(targets, outputs), outputs
+    def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors, Tensors]:
+        """Returns the unreduced losses, all targets and the outputs of one batch."""
+        task = self.member.task
+        targets = complete_targets(task, inputs, targets)
+        outputs = self.member.network(inputs, training=False)
+        return task.compute_losses(targets, outputs), targets, outputs

@@ -3,21 +3,24 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import ProgressReport, say
-from tfcolor.tasks.base import HELDOUT_SPLIT, Task
+from tfcolor.tasks.base import HELDOUT_SPLIT
 from tfcolor.training.checkpoints import Checkpoints
 from tfcolor.training.distribution import has_workers, is_chief, plan_batches
 from tfcolor.training.early_stopping import EarlyStopping
 from tfcolor.training.events import Events
 from tfcolor.training.heldout import Metrics, SplitMeasurement
+from tfcolor.training.joint import build_task_order, norm_freeze_step
+from tfcolor.training.members import Member, shared_network
 from tfcolor.training.optimizers import Update
-from tfcolor.training.options import OptimizationOptions, TrainingOptions
+from tfcolor.training.options import JointOptions, OptimizationOptions, TrainingOptions
+from tfcolor.training.parking import ParkedSlots
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StoppedError, StopRequest
@@ -34,21 +37,26 @@ class Run:
     """Everything that a training loop works on.
 
     Args:
-      task: what is learned.
-      network: built inside `strategy.scope()`, with all its variables made.
+      members: the tasks, each with its network.
+      network: what the checkpoints hold as "network": that of the only task, or
+        the backbone and the heads of all.
+      backbone: the part of it that all tasks share.
       strategy: where.
-      training: length, batch and records.
+      training: length and records.
       optimization: rates.
+      joint: how the tasks share the network.
       directory: where the records go.
       flags: the resolved flags, for TensorBoard.
       evaluators: called at every look; each yields (name, number or picture).
     """
 
-    task: Task
+    members: tuple[Member, ...]
     network: tf.keras.Model
+    backbone: tf.keras.Model
     strategy: tf.distribute.Strategy
     training: TrainingOptions
     optimization: OptimizationOptions
+    joint: JointOptions
     directory: RunDirectory
     flags: Mapping[str, str]
     evaluators: Sequence[Evaluator] = ()
@@ -69,17 +77,25 @@ class Trainer:
         options = run.training
         with run.strategy.scope():
             self._update = Update(
-                run.network,
+                shared_network(run.backbone, run.members),
                 run.optimization,
+                run.joint,
                 use_loss_scaling=options.precision == "mixed_float16",
             )
+        self._order = build_task_order(run.joint, len(run.members))
+        self._freeze_step = norm_freeze_step(run.optimization, options.num_steps)
+        self._parked: ParkedSlots | None = None
+        if self._order.takes_turns and not run.joint.share_momentum:
+            self._parked = ParkedSlots(self._update.slots_of_backbone(), len(run.members))
+        self._batches: dict[int, Iterator[Any]] = {}
         self._stopping = _build_stopping(run)
         self._step_variable = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoints = Checkpoints(
             run.directory.checkpoints,
             tf.train.Checkpoint(
                 network=run.network,
-                optimizer=self._update.optimizer,
+                optimizer=self._update,
+                **({} if self._parked is None else {"parked": self._parked}),
                 early_stopping=self._stopping,
                 step=self._step_variable,
             ),
@@ -87,10 +103,16 @@ class Trainer:
             is_chief=self._is_chief,
         )
         self._events = Events(run.directory.events, is_active=self._is_chief)
-        self._train_step = TrainStep(run.strategy, run.network, run.task, self._update)
-        self._measurements = [self._measurement(split) for split in run.task.splits]
+        self._train_step = TrainStep(run.strategy, run.members, self._update)
+        self._measurements = [
+            [
+                SplitMeasurement(member, split, options.evaluate_num_examples)
+                for split in member.task.splits
+            ]
+            for member in run.members
+        ]
         self._saved_step: int | None = None
-        self._seconds = 0.0
+        self._seconds, self._num_examples = 0.0, 0
         self._last_loss = tf.constant(0.0)
 
     @property
@@ -137,8 +159,8 @@ class Trainer:
         options = self._run.training
         figures: Mapping[str, float] = {}
         with ProgressReport("training", options.num_steps, "steps", done=self.step) as report:
-            for batch in self._batches():
-                note, is_asked_to_stop = self._advance(batch)
+            while not self._is_last:
+                note, is_asked_to_stop = self._advance()
                 report.advance(note=note)
                 if self.step % options.evaluate_every_steps == 0 or self._is_last:
                     figures = self._look()
@@ -147,8 +169,6 @@ class Trainer:
                     self._stop()
                 if self.step % options.checkpoint_every_steps == 0:
                     self._save()
-                if self._is_last:
-                    break
         return figures
 
     @property
@@ -161,40 +181,55 @@ class Trainer:
         """Whether the held-out figure ends this run; given steps run to their end."""
         return self._stopping.is_over
 
-    def _batches(self) -> Any:
-        """Returns the distributed batches from the current step on."""
-        run, step = self._run, self.step
-        replicas = run.strategy.num_replicas_in_sync
-        return run.strategy.distribute_datasets_from_function(
-            lambda context: run.task.make_dataset(
-                run.task.splits[0], plan_batches(run.training, step, replicas, context)
+    def _next_batch(self, task: int) -> Any:
+        """Returns a task's next distributed batch, from the current step on."""
+        run = self._run
+        if task not in self._batches:
+            first_batch = self._order.steps_before(self.step, task)
+            member, replicas = run.members[task], run.strategy.num_replicas_in_sync
+            self._batches[task] = iter(
+                run.strategy.distribute_datasets_from_function(
+                    lambda context: member.task.make_dataset(
+                        member.task.splits[0],
+                        plan_batches(member, first_batch, replicas, context),
+                    )
+                )
             )
-        )
+        return next(self._batches[task])
 
-    def _advance(self, batch: Any) -> tuple[str, bool]:
+    def _advance(self) -> tuple[str, bool]:
         """Makes one step; returns a note if it was logged, and whether to stop."""
-        step = self.step
-        num_steps = self._run.training.num_steps
-        rate = scheduled_rate(self._run.optimization, step, self._stopping.drops, num_steps)
+        step, options = self.step, self._run.training
+        active = self._order.active(step)
+        if self._parked is not None:
+            self._parked.switch_to(active[0])
+        drops = self._stopping.drops
+        rate = scheduled_rate(self._run.optimization, step, drops, options.num_steps)
         self._update.set_rate(rate)
+        batches = {task: self._next_batch(task) for task in active}
         started = time.monotonic()
         asked = self._request.signal_number is not None
-        figures = self._train_step(batch, tf.constant(float(asked)))
+        is_logged = (step + 1) % options.log_every_steps == 0
+        figures = self._train_step(
+            batches,
+            tf.constant(float(asked)),
+            tf.constant(self._order.is_frozen(step, self._freeze_step)),
+            compares=is_logged and len(active) > 1,
+        )
         self._last_loss = figures["loss"]
         if self._has_workers:
             asked = float(figures["stop"]) > 0
         self._seconds += time.monotonic() - started
+        self._num_examples += sum(self._run.members[task].batch_size for task in active)
         self._step_variable.assign_add(1)
-        every = self._run.training.log_every_steps
-        return self._log(figures, rate) if (step + 1) % every == 0 else "", asked
+        return self._log(figures, rate) if is_logged else "", asked
 
     def _log(self, figures: Mapping[str, tf.Tensor], rate: float) -> str:
         """Records the figures of the step just made and returns a short note."""
-        options = self._run.training
         values = {name: float(value) for name, value in figures.items() if name != "stop"}
         self._check_loss()
-        speed = options.log_every_steps * options.batch_size / max(self._seconds, 1e-9)
-        self._seconds = 0.0
+        speed = self._num_examples / max(self._seconds, 1e-9)
+        self._seconds, self._num_examples = 0.0, 0
         values |= {"learning_rate": rate, "images_per_second": speed}
         if self._is_chief:
             self._run.directory.log_step({"step": self.step, **values})
@@ -210,47 +245,47 @@ class Trainer:
         # statistics of a batch normalization averages them over the workers.
         for evaluator in self._run.evaluators:
             self._events.write("eval", dict(evaluator()), self.step)
-        self._events.write_weights(self._run.network, self.step)
+        networks = {member.name: member.network for member in self._run.members}
+        self._events.write_weights(networks, self.step)
         self._events.flush()
         return figures
 
     def _watched(self, figures: Mapping[str, float]) -> float:
-        """Returns the watched figure of a look, higher for better."""
-        splits = self._run.task.splits
-        split = HELDOUT_SPLIT if HELDOUT_SPLIT in splits else splits[0]
-        if self._run.optimization.watch == "score":
-            return figures[f"{split}/{self._run.task.score}"]
-        return -figures[f"{split}/loss"]
+        """Returns the watched figure of a look, higher for better: the mean over tasks."""
+        watched = []
+        for member in self._run.members:
+            splits = member.task.splits
+            split = HELDOUT_SPLIT if HELDOUT_SPLIT in splits else splits[0]
+            is_score = self._run.optimization.watch == "score"
+            name = member.label(str(member.task.score) if is_score else "loss")
+            watched.append(figures[f"{split}/{name}"] * (1 if is_score else -1))
+        return sum(watched) / len(watched)
 
     def _look_figures(self) -> Mapping[str, float]:
-        """Measures every split and records the figures."""
+        """Measures every split of every task and records the figures."""
         figures: dict[str, float] = {}
-        fitted: Metrics | None = None
-        for measurement in self._measurements:
-            values, metrics = measurement.measure(fitted)
-            fitted = fitted or metrics
-            figures |= {f"{measurement.split}/{name}": value for name, value in values.items()}
-            curve = "eval" if measurement.split == HELDOUT_SPLIT else "eval_train"
-            losses = {tag: value for tag, value in values.items() if tag != "constant_loss"}
-            self._events.write(curve, losses, self.step)
-            if "constant_loss" in values:
-                constant = {"loss": values["constant_loss"]}
-                self._events.write(f"{curve}_constant", constant, self.step)
+        for measurements in self._measurements:
+            fitted: Metrics | None = None
+            for measurement in measurements:
+                values, metrics = measurement.measure(fitted)
+                fitted = fitted or metrics
+                figures |= self._record_look(measurement, values)
         summary = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         say(f"step {self.step}: {summary}")
         return figures
 
-    def _measurement(self, split: str) -> SplitMeasurement:
-        """Returns the fixed measurement of one split."""
-        options = self._run.training
-        return SplitMeasurement(
-            self._run.network,
-            self._run.task,
-            split,
-            num_examples=options.evaluate_num_examples,
-            batch_size=options.batch_size,
-            seed=options.seed,
-        )
+    def _record_look(
+        self, measurement: SplitMeasurement, values: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Records the figures of one split of one task and returns them by full name."""
+        split, label = measurement.split, measurement.member.label
+        curve = "eval" if split == HELDOUT_SPLIT else "eval_train"
+        losses = {label(tag): value for tag, value in values.items() if tag != "constant_loss"}
+        self._events.write(curve, losses, self.step)
+        if "constant_loss" in values:
+            constant = {label("loss"): values["constant_loss"]}
+            self._events.write(f"{curve}_constant", constant, self.step)
+        return {f"{split}/{label(name)}": value for name, value in values.items()}
 
     def _save(self) -> None:
         """Writes a checkpoint, unless there is one or the weights are spoiled."""
@@ -298,10 +333,12 @@ class Trainer:
 def _build_stopping(run: Run) -> EarlyStopping:
     """Returns what decides on rate drops and on the end, if the schedule leaves it to that."""
     options = run.optimization
-    if options.watch == "score" and run.task.score is None:
-        raise UsageError(
-            f"--watch=score: the task {run.task.name} has no score, only a loss: --watch=loss"
-        )
+    for member in run.members if options.watch == "score" else ():
+        if member.task.score is None:
+            raise UsageError(
+                f"--watch=score: the task {member.task.name} has no score, only a loss:"
+                " --watch=loss"
+            )
     return EarlyStopping(
         options.plateau_patience if options.schedule == "plateau" else NEVER,
         options.plateau_drops,

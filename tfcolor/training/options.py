@@ -31,18 +31,29 @@ class OptimizationOptions:
 
     optimizer: str = option(
         "momentum",
-        "momentum as published; adam learns small networks from scratch in fewer steps",
-        choices=("momentum", "adam"),
+        "momentum as published; adam learns small networks from scratch in fewer steps; norm_sgd"
+        " is momentum on gradients divided by their mean size, each task by its own; multi_adam"
+        " is an adam for each task",
+        choices=("momentum", "adam", "norm_sgd", "multi_adam"),
     )
     learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
     momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
     weight_decay: float = option(
         5e-4, "c in the loss term c * sum(w^2) / 2; biases have none", minimum=0
     )
+    head_weight_decay: float | None = option(
+        None, "weight decay above the backbone, as part of each task's loss; none is the same"
+    )
     bias_rate_multiplier: float = option(
         2.0, "learning rate of biases, relative; adam has one rate for all", minimum=0
     )
     clip_norm: float = option(0.0, "largest global gradient norm; 0 clips nothing", minimum=0)
+    norm_freeze_step: int = option(
+        -1,
+        "step from which norm_sgd divides by a constant: a task's mean so far; -1 is a fifth of"
+        " the way to the first rate drop, or a tenth of all steps",
+        minimum=-1,
+    )
     warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
     schedule: str = option(
         "steps",
@@ -74,6 +85,29 @@ class OptimizationOptions:
     )
     plateau_drops: int = option(
         2, "drops before the next plateau ends training (schedule=plateau)", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class JointOptions:
+    """How several tasks share one network."""
+
+    task_order: str = option(
+        "together",
+        "every step updates by all tasks, or they take turns",
+        choices=("together", "round_robin"),
+    )
+    task_quantum: int = option(
+        1000, "steps of a task before the next one's turn (task_order=round_robin)", minimum=1
+    )
+    task_weights: tuple[float, ...] = option(
+        (), "what each task's loss is multiplied by, in the order of --task; empty for 1"
+    )
+    share_momentum: bool = option(
+        False, "tasks that take turns go on with each other's momentum (task_order=round_robin)"
+    )
+    split_weights: bool = option(
+        False, "each task updates a share of every layer's channels, which the others only read"
     )
 
 
