@@ -82,3 +82,11 @@ def test_weights_are_one_for_each_task():
 )
 def test_the_freeze_is_on_the_way_to_the_first_drop(options, expected):
     assert norm_freeze_step(OptimizationOptions(**options), 200_000) == expected
+
+
+@pytest.mark.parametrize(
+    ("first_drop", "expected"), [(10_000, 2000), (4000, 1000), (1000, 1000), (300, 300)]
+)
+def test_short_runs_freeze_late(first_drop, expected):
+    options = OptimizationOptions(rate_drops=(first_drop,))
+    assert norm_freeze_step(options, 2 * first_drop) == expected

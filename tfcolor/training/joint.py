@@ -5,8 +5,10 @@ import dataclasses
 from tfcolor.core.errors import UsageError
 from tfcolor.training.options import JointOptions, OptimizationOptions
 
-NORM_FREEZE_FRACTION = 0.2
-"""Of the way to the first rate drop, where mean gradient sizes become constants."""
+NORM_FREEZE_FRACTION, NORM_FREEZE_MIN_STEPS = 0.2, 1000
+"""Where mean gradient sizes become constants on the way to the first rate drop. In a
+short run a fifth of it can be before they have stopped growing; a size that was frozen
+tenfold too small makes the updates tenfold too large."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,11 +116,12 @@ def norm_freeze_step(options: OptimizationOptions, num_steps: int) -> int:
       num_steps: length of the run.
 
     Returns:
-      The given step; else a fifth of the way to the first drop, which is taken
-      to be in the middle where none is known.
+      The given step; else a fifth of the way to the first drop, but step 1000 at
+      least, unless the drop comes before. The drop is taken to be in the middle
+      where none is known.
     """
     if options.norm_freeze_step >= 0:
         return options.norm_freeze_step
     drops = options.rate_drops if options.schedule == "steps" else ()
     first_drop = min([*drops, num_steps // 2]) if drops else num_steps // 2
-    return int(NORM_FREEZE_FRACTION * first_drop)
+    return min(first_drop, max(int(NORM_FREEZE_FRACTION * first_drop), NORM_FREEZE_MIN_STEPS))

@@ -51,7 +51,7 @@ class OptimizationOptions:
     norm_freeze_step: int = option(
         -1,
         "step from which norm_sgd divides by a constant: a task's mean so far; -1 is a fifth of"
-        " the way to the first rate drop, or a tenth of all steps",
+        " the way to the first rate drop (or to the middle), but 1000 or the drop at least",
         minimum=-1,
     )
     warmup_steps: int = option(0, "steps of linear growth from a tenth of the rate", minimum=0)
