@@ -7,7 +7,7 @@ from tfcolor.config.command import execute
 from tfcolor.analyze import COMMAND
 from tfcolor.config.analyzing import ANALYSES
 
-RUNLESS = ("variations", "permutations")
+RUNLESS = ("variations", "permutations", "divergence_shapes")
 OF_PARTS = ("parts", "feature_transformation", "class_mixtures")
 SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
 
@@ -39,6 +39,8 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
         "feature_transformation": ["--images=builtin:digits", "--turn_num_images=2"],
         "class_mixtures": [],
         "permutations": [],
+        "gradient_norm": [],
+        "divergence_shapes": [],
     }[name]
     more += [] if name in RUNLESS else [f"--model={run}"]
     target = tmp_path / "copy/figures.json"

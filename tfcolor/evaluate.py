@@ -14,6 +14,9 @@ Examples:
   tfcolor evaluate --protocol=image_classification --model=runs/cats --images=cats/val
   tfcolor evaluate --protocol=few_label --model=runs/first --images=cifar100:CIFAR
     --few_label_test_images=cifar100:CIFAR:test --few_label_num_per_class=5,20,80
+  tfcolor evaluate --protocol=linear_evaluation --model=runs/first
+    --images=cifar100:CIFAR:train --image_range=40000:50000
+    --linear_evaluation_test_images=cifar100:CIFAR:test
 
 The protocols but colorization measure runs: of the task multilabel, segmentation or
 classification, several as an ensemble; or one of any task, by linear classifiers on

@@ -52,5 +52,5 @@ def test_figure_has_two_plots_for_each_of_four_divergences(found):
 
 
 def test_t_is_not_negative():
-    with pytest.raises(UsageError, match="divergence_shapes_t=-1.0: expected at least 0"):
+    with pytest.raises(UsageError, match=r"divergence_shapes_t=-1\.0: expected at least 0"):
         check_options(DivergenceShapesOptions(t=-1.0), "divergence_shapes_")

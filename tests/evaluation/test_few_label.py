@@ -4,7 +4,6 @@ import pytest
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
-from tfcolor.evaluation import frozen_features
 from tfcolor.evaluation.few_label import (
     FewLabelOptions,
     FewLabelProtocol,
@@ -12,6 +11,7 @@ from tfcolor.evaluation.few_label import (
     draw_orders,
     take,
 )
+from tfcolor.evaluation.frozen_features import FrozenFeatures
 from tfcolor.evaluation.reports import Reports
 
 OPTIONS = {"num_bins": 4, "hidden_units": 4, "crop_size": 32, "min_side": 32, "edge": 4}
@@ -63,16 +63,16 @@ def test_each_image_is_described_once_and_unreadable_ones_are_replaced(
     (tmp_path / "damaged.png").write_bytes(b"no image")
     paths = [squares[0], tmp_path / "damaged.png", *squares[2:9]]
     described = []
-    views = frozen_features.center_view
+    view = FrozenFeatures._view
 
-    def count_views(image, side, size):
+    def count_views(features, image):
         described.append(image.tobytes())
-        return views(image, side, size)
+        return view(features, image)
 
-    monkeypatch.setattr(frozen_features, "center_view", count_views)
+    monkeypatch.setattr(FrozenFeatures, "_view", count_views)
     options = {"num_per_class": (1, 2), "num_draws": 6, "test_images": listed_squares, **TAP}
     figures = _evaluate(trained, _reader(paths), **options)
-    assert len(set(described)) == len(described) <= 8 + 12
+    assert 12 < len(set(described)) == len(described) <= 8 + 12
     assert figures["num_unreadable"] == 1
     with pytest.raises(UserError, match=r"class tree has 2 images: .* needs 3 of each"):
         _evaluate(trained, _reader(paths), **{**options, "num_per_class": (3,)})

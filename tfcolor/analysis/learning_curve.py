@@ -45,11 +45,14 @@ class TrainingLog:
       steps: int64 [N], in rising order.
       losses: float64 [N]; NaN where the loss was not finite.
       rates: float64 [N], the learning rate of each step.
+      gradient_norms: float64 [N], Euclidean, over all parameters; NaN where it was
+        not finite or not logged.
     """
 
     steps: np.ndarray
     losses: np.ndarray
     rates: np.ndarray
+    gradient_norms: np.ndarray
 
 
 def trace_learning(
@@ -131,14 +134,15 @@ def read_log(run_dir: str) -> TrainingLog:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            rows.append([float("nan" if row[key] is None else row[key]) for key in KEYS])
+            values = [*(row[key] for key in KEYS), row.get("gradient_norm")]
+            rows.append([float("nan" if value is None else value) for value in values])
         except (ValueError, KeyError, TypeError) as error:
             if number < len(lines):
                 raise UserError(f"{path}: line {number} is not a logged step") from error
     if not rows:
         raise UserError(f"{path} has no logged step yet")
-    steps, losses, rates = np.array(rows, np.float64).T
-    return TrainingLog(steps.astype(np.int64), losses, rates)
+    steps, losses, rates, norms = np.array(rows, np.float64).T
+    return TrainingLog(steps.astype(np.int64), losses, rates, norms)
 
 
 def find_drops(log: TrainingLog) -> list[tuple[int, float]]:
@@ -152,7 +156,7 @@ def find_drops(log: TrainingLog) -> list[tuple[int, float]]:
 
     Example:
       >>> rates = np.array([1.0, 1.0, 0.1])
-      >>> find_drops(TrainingLog(np.array([50, 100, 150]), rates, rates))
+      >>> find_drops(TrainingLog(np.array([50, 100, 150]), rates, rates, rates))
       [(150, 0.1)]
     """
     is_lower = log.rates[1:] < log.rates[:-1] * (1 - 1e-6)

@@ -6,18 +6,22 @@ from absl import flags
 
 from tfcolor.analysis import (
     class_mixtures,
+    divergence_shapes,
     feature_shift,
     feature_transformation,
     first_filters,
+    gradient_norm,
     learning_curve,
     part_pictures,
     permutations,
     top_activations,
     variations,
 )
+from tfcolor.analysis.divergence_shapes import DivergenceShapesOptions, show_divergence_shapes
 from tfcolor.analysis.feature_shift import FeatureShiftOptions, measure_feature_shift
 from tfcolor.analysis.findings import Findings, check_folder, write_findings
 from tfcolor.analysis.first_filters import show_first_filters
+from tfcolor.analysis.gradient_norm import trace_gradient
 from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
 from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
@@ -49,6 +53,8 @@ NUM_RUNS = {
     feature_transformation.NAME: (1, 1),
     class_mixtures.NAME: (1, 2),
     permutations.NAME: (0, 0),
+    gradient_norm.NAME: (1, 1),
+    divergence_shapes.NAME: (0, 0),
 }
 """How many runs each analysis looks at, at least and at most."""
 
@@ -82,6 +88,7 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (FeatureShiftOptions, ""),
     (TopActivationsOptions, ""),
     (LearningCurveOptions, ""),
+    (DivergenceShapesOptions, "divergence_shapes_"),
     (PhotographOptions, ""),
     (SizeOptions, "network_"),
     *PARTS_ANALYZE_OPTIONS,
@@ -143,6 +150,11 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     if chosen.analysis == learning_curve.NAME:
         options = read_options(LearningCurveOptions, "", flag_values)
         return trace_learning(chosen.model, options, _steps_per_epoch(chosen.model, options))
+    if chosen.analysis == gradient_norm.NAME:
+        return trace_gradient(chosen.model, flag_values.smoothing)
+    if chosen.analysis == divergence_shapes.NAME:
+        shapes = read_options(DivergenceShapesOptions, "divergence_shapes_", flag_values)
+        return show_divergence_shapes(shapes)
     shift = read_options(FeatureShiftOptions, "", flag_values)
     top = read_options(TopActivationsOptions, "", flag_values)
     networks = [load_observed_network(chosen.model, chosen.checkpoint)]

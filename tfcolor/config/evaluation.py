@@ -30,8 +30,12 @@ from tfcolor.models.network import Network
 from tfcolor.parts.scorer import ScorerHead
 from tfcolor_client.address import is_address
 
-BASELINES = {"none": "", "gray": "colorization", "random": "few_label"}
-"""The protocol of each baseline."""
+BASELINES = {
+    "none": tuple(PROTOCOLS),
+    "gray": ("colorization",),
+    "random": ("few_label", "linear_evaluation"),
+}
+"""The protocols of each baseline."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,7 @@ class EvaluateOptions:
     checkpoint: str = option("best", "which of a run's checkpoints: best, last or a step")
     baseline: str = option(
         "none",
-        "measures gray instead of a model, or few_label on a run's network with random weights",
+        "measures gray instead of a model, or features of a run's network with random weights",
         choices=tuple(BASELINES),
     )
     output_json: str = option("", "file for the figures, besides standard output")
@@ -104,8 +108,9 @@ def load_trained_network(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
     """
     if is_parts_run(run):
         return _load_parts(run, chosen)
-    experiment = load_experiment(run)
-    wanted, task = PROTOCOLS[chosen.protocol].task, experiment.run.task[0]
+    wanted = PROTOCOLS[chosen.protocol].task
+    experiment = load_experiment(run).select(wanted)
+    task = experiment.member.name
     if wanted and task != wanted:
         raise UserError(
             f"{run} is a run of the task {task}; {chosen.protocol} measures runs of the task "
@@ -116,7 +121,7 @@ def load_trained_network(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
         network = build_network(experiment, build_task(experiment, {}))
         origin = {"run": run, "task": task, "backbone": experiment.run.backbone, "step": 0}
     else:
-        network, origin = load_network(run, chosen.checkpoint)
+        network, origin = load_network(run, chosen.checkpoint, task=wanted)
     names = _training_classes(experiment.data) if wanted else ()
     return TrainedNetwork(network, experiment.task, origin, names)
 
@@ -150,7 +155,7 @@ def _training_classes(data: DataOptions) -> tuple[str, ...]:
 def _check_choice(chosen: EvaluateOptions) -> None:
     """Raises UsageError where protocol, model and baseline do not fit each other."""
     protocol, models = PROTOCOLS[chosen.protocol], chosen.model
-    if BASELINES[chosen.baseline] not in ("", chosen.protocol):
+    if chosen.protocol not in BASELINES[chosen.baseline]:
         raise UsageError(
             f"--baseline={chosen.baseline}: expected none with --protocol={chosen.protocol}"
         )

@@ -8,6 +8,7 @@ from tfcolor.config.reproduction import TABLES, jobs
 from tfcolor.config.reproduction.jobs import (
     Place,
     measure_cell,
+    read_cell,
     run_command,
     run_of,
     train,
@@ -87,6 +88,42 @@ def test_an_ensemble_is_measured_together(place, commands):
     assert any(f"--initial_weights={other}" in command for command in commands)
     assert any({"--seed=100", f"--run_dir={other}"} <= set(command) for command in commands)
     assert figures["seconds"] >= 6 * 60
+
+
+def test_flags_name_the_runs_that_are_needed(place, commands):
+    subject = subject_of("4.4", "subset_warm", "disjoint_25")
+    measure_cell(subject, measure_of("4.4", "disjoint_25"), 2, place)
+    runs = [f"{place.work}/runs/disjoint_25_{index}_seed2" for index in range(4)]
+    assert [command[0] for command in commands] == ["train"] * 5 + ["evaluate"]
+    student = commands[4]
+    assert f"--distillation_teachers={','.join(runs)}" in student
+    assert f"--initial_weights={runs[0]}" in student
+    test = f"--linear_evaluation_test_images=cifar100:{place.data}/cifar-100-python:test"
+    assert test in commands[5] and "--image_range=12800:16000" in commands[5]
+
+
+@pytest.mark.parametrize(("row", "expected"), [("single_mean", 0.375), ("single_max", 0.75)])
+def test_several_runs_are_measured_one_by_one_and_summarized(
+    place, commands, monkeypatch, row, expected
+):
+    run, values = jobs.run_command, iter((0.75, 0.25, 0.25, 0.25))
+
+    def vary(arguments, log):
+        run(arguments, log)
+        if arguments[0] == "evaluate":
+            (output,) = [flag for flag in arguments if flag.startswith("--output_json=")]
+            path = Path(output.removeprefix("--output_json="))
+            path.write_text(json.dumps({"top1_accuracy": next(values)}))
+
+    monkeypatch.setattr(jobs, "run_command", vary)
+    subject, measure = subject_of("4.5", row, "disjoint_25"), measure_of("4.5", "disjoint_25")
+    figures = measure_cell(subject, measure, 0, place)
+    assert figures["top1_accuracy"] == expected
+    assert len(commands) == len(figures["commands"]) == 8 and figures["seconds"] >= 240
+    assert read_cell(subject, measure, 0, place) == figures
+    other = subject_of("4.5", "single_mean", "disjoint_25")
+    measure_cell(other, measure, 0, place)
+    assert len(commands) == 8
 
 
 def test_a_run_by_other_flags_is_left_to_train_to_refuse(place, commands, tmp_path):

@@ -1,12 +1,18 @@
+import pytest
+
 from tfcolor.config.reproduction.layout import (
     COLORIZATION,
     DIGITS,
+    FINE_TUNING,
     OBJECTS,
     PHOTOGRAPHS,
     SCENES,
+    TESTBED,
+    TESTED,
     WHOLE_SCENES,
     locate_images,
 )
+from tfcolor.config.reproduction.study import SCALES
 
 
 def test_small_photographs_join_the_scenes(data):
@@ -15,6 +21,14 @@ def test_small_photographs_join_the_scenes(data):
     assert images[PHOTOGRAPHS].heldout == f"{data}/photos/val"
     assert images[SCENES].heldout.endswith("camvid:val") and not images[WHOLE_SCENES].heldout
     assert not any(one.missing for one in images.values())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_testbed_keeps_its_test_images_from_training_unless_they_are_wanted(data, scale):
+    images, place = locate_images(scale, data, ""), f"cifar100:{data}/cifar-100-python"
+    assert (images[TESTBED].train, images[TESTBED].heldout) == (f"{place}:train", "")
+    assert images[TESTED].heldout == images[TESTBED].test == f"{place}:test"
+    assert images[FINE_TUNING].test == f"{place}:train"
 
 
 def test_a_folder_of_photographs_is_enough_for_colorization(tmp_path):

@@ -20,6 +20,22 @@ def test_columns_of_one_measurement_share_a_job(data):
     assert one.title == "+ chromatic fading, PSNR (dB), seed 0"
 
 
+def test_some_columns_of_small_scale_are_measured_only_when_asked_for(data):
+    def columns(**options):
+        jobs = plan("4.5", data, seeds=1, **options).jobs
+        return {column.name for job in jobs for column in job.columns}
+
+    assert columns() == {"disjoint_25", "mixed"}
+    assert len(columns(columns=("all",))) == len(columns(scale="full")) == 6
+    assert columns(columns=("disjoint_10",)) == {"disjoint_10"}
+
+
+def test_a_cell_may_be_measured_in_its_own_way(data):
+    (own,) = plan("4.3", data, seeds=1, rows=("kl",), columns=("task_copy",)).jobs
+    (probed,) = plan("4.3", data, seeds=1, rows=("kl",), columns=("top_copy",)).jobs
+    assert (own.measure.protocol, probed.measure.protocol) == ("", "linear_evaluation")
+
+
 def test_cells_whose_data_is_not_there_are_left_out(data):
     (data / "VOC2007").rmdir()
     planned = plan("3.1", data, seeds=1)

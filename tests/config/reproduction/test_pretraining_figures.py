@@ -3,9 +3,8 @@ from tfcolor.config.reproduction.study import SCALES
 
 
 def test_every_network_is_fine_tuned_from_its_pretraining():
-    assert set(FIGURES) == {"3.3", "3.4", "3.5"}
-    for figure in FIGURES.values():
-        for series in figure.series:
+    for number in ("3.3", "3.4", "3.5"):
+        for series in FIGURES[number].series:
             for scale in SCALES:
                 assert series.downstream[scale].start == series.pretraining[scale]
 

@@ -5,6 +5,7 @@ from tfcolor.config.reproduction.study import (
     Measure,
     Row,
     Subject,
+    Table,
     Training,
     Weights,
 )
@@ -17,6 +18,20 @@ def test_lineage_is_in_the_order_of_running_and_has_everything_once():
     again = Training("again", "c.cfg", "scenes", start=start, schedule=found)
     assert list(again.lineage()) == [weights, start, found, again]
     assert again.run_name == "vgg+start+again"
+
+
+def test_further_trainings_come_first_and_do_not_change_the_name():
+    start = Training("start", "a.cfg", "labels")
+    teachers = (start, Training("other", "a.cfg", "labels"))
+    student = Training("student", "b.cfg", "labels", start=start, needs=teachers)
+    assert list(student.lineage()) == [*teachers, student]
+    assert student.parents == (start, *teachers)
+    assert student.run_name == "start+student"
+
+
+def test_a_table_with_axes_is_a_figure():
+    assert Table("T", (), (), "x").kind == "table"
+    assert Table("T", (), (), "x", axes=("t", "accuracy")).kind == "figure"
 
 
 def test_a_row_without_a_subject_is_quoted():

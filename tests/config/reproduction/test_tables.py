@@ -1,5 +1,7 @@
 """What every table and figure holds, and the published numbers of the specification."""
 
+import functools
+import operator
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from tfcolor.config.command import define_flags
 from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import read_experiment
 from tfcolor.config.parts_runs import read_fit_experiment
-from tfcolor.config.reproduction import FIGURES, TABLES
+from tfcolor.config.reproduction import CURVES, FIGURES, TABLES
 from tfcolor.config.reproduction.layout import locate_images
 from tfcolor.config.reproduction.study import FIT_PARTS, SCALES, SMALL, TRAIN, Training
 from tfcolor.evaluate import COMMAND as EVALUATE
@@ -20,20 +22,29 @@ from tfcolor.train import COMMAND as TRAINING
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(params=TABLES)
+@pytest.fixture(params=[*TABLES.items(), *CURVES.items()], ids=lambda item: item[0])
 def table(request):
-    return TABLES[request.param]
+    return request.param[1]
+
+
+def subjects_of(table):
+    """Returns what is measured for a table, at both scales."""
+    cells = [cell for row in table.rows for cell in row.cells.values()]
+    return [subject for cell in cells for subject in cell.subjects.values()]
 
 
 def trainings_of(scale):
     """Returns every training of a scale once."""
-    cells = [cell for table in TABLES.values() for row in table.rows for cell in row.cells.values()]
+    tables = [*TABLES.values(), *CURVES.values()]
+    cells = [cell for table in tables for row in table.rows for cell in row.cells.values()]
     runs = [run for cell in cells if scale in cell.subjects for run in cell.subjects[scale].runs]
-    runs += [series.downstream[scale] for one in FIGURES.values() for series in one.series]
+    series = [series for figure in FIGURES.values() for series in figure.series]
+    runs += [one[scale] for each in series for one in (each.pretraining, each.downstream) if one]
     steps = dict.fromkeys(step for run in runs for step in run.lineage())
     return [step for step in steps if isinstance(step, Training)]
 
 
+@functools.cache
 def parse(training, *more):
     """Returns the experiment of a training, read as its command reads it."""
     command, read = {
@@ -41,7 +52,7 @@ def parse(training, *more):
         FIT_PARTS: (FIT, read_fit_experiment),
     }[training.command]
     flag_values = define_flags(command)
-    flags = [flag.format(data="data", seed=0) for flag in training.flags]
+    flags = [flag.format(data="data", seed=0, needs="needed") for flag in training.flags]
     flag_values([training.command, f"--flagfile={training.config}", *flags, *more])
     return read(flag_values)
 
@@ -58,16 +69,17 @@ def test_cells_are_in_columns_and_measured_alike_by_a_protocol(table):
     columns = {column.name for column in table.columns}
     for row in table.rows:
         assert set(row.cells) <= columns
-    for column in table.columns:
-        assert column.measure.protocol in PROTOCOLS
+    measures = [column.measure for column in table.columns]
+    measures += [subject.measure for subject in subjects_of(table) if subject.measure]
+    for measure in measures:
+        assert not measure.protocol or measure.protocol in PROTOCOLS
 
 
 def test_flags_of_evaluate_are_known(table):
-    for row in table.rows:
-        for cell in row.cells.values():
-            for subject in cell.subjects.values():
-                flag_values = define_flags(EVALUATE)
-                assert flag_values(["evaluate", *table.subset, *subject.flags]) == ["evaluate"]
+    own = {measure.flags for measure in map(operator.attrgetter("measure"), table.columns)}
+    for flags in {(*table.subset, *subject.flags) for subject in subjects_of(table)} | own:
+        flag_values = define_flags(EVALUATE)
+        assert flag_values(["evaluate", *flags]) == ["evaluate"]
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -95,22 +107,27 @@ def test_every_training_has_its_own_name_and_flags_that_its_command_takes(scale,
 def test_every_small_network_can_be_built_and_frozen(monkeypatch):
     monkeypatch.chdir(ROOT)
     networks = {}
-    more = [f"--{task}_num_classes=4" for task in ("segmentation", "multilabel", "classification")]
+    tasks = ("segmentation", "multilabel", "classification", "distillation")
+    more = [*(f"--{task}_num_classes=4" for task in tasks), "--distillation_num_features=768"]
     for training in trainings_of(SMALL):
         if training.images == "colorization" or training.command == FIT_PARTS:
             continue  # tests/test_configs.py builds those
+        if any("_column=" in flag and "_column=0/" not in flag for flag in training.flags):
+            continue  # all columns are alike
         experiment = parse(training, *more)
         run, task = experiment.run, experiment.task
         network = (run.field_of_view_blocks, run.frozen_through, experiment.backbone)
-        networks[run.task, getattr(task, "taps", ()), getattr(task, "input", ""), network] = (
-            experiment
-        )
-    assert 15 < len(networks) < 30
+        networks[
+            experiment.member.name, getattr(task, "taps", ()), getattr(task, "input", ""), network
+        ] = experiment
+    assert 15 < len(networks) < 45
     for experiment in networks.values():
         network = build_network(experiment, build_task(experiment, {}))
         if experiment.run.frozen_through:
             freeze_through(network.backbone, experiment.run.frozen_through)
-            assert network.backbone.trainable_variables  # the further blocks
+            # What is above: the further blocks, if there are any.
+            is_whole = experiment.run.frozen_through == "top"
+            assert bool(network.backbone.trainable_variables) != is_whole
 
 
 def test_every_flagfile_of_a_table_trains_something():
@@ -125,7 +142,8 @@ def test_every_small_training_ends_within_an_hour_or_so(monkeypatch):
     for training in trainings_of(SMALL):
         experiment = parse(training)
         if training.command == TRAIN:
-            assert experiment.training.num_steps <= 10_000, training.run_name
+            # Ten tasks that take turns have the most steps, of eight images.
+            assert experiment.training.num_steps <= 16_000, training.run_name
         elif training.start is None:
             assert experiment.patches.max_samples <= 10_000, training.run_name
 

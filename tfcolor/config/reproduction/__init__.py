@@ -3,6 +3,7 @@
 from tfcolor.config.reproduction.autoencoder_table import AUTOENCODER_TABLE
 from tfcolor.config.reproduction.comparison_table import COMPARISON_TABLE
 from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
+from tfcolor.config.reproduction.distillation_tables import ADAPTATIONS_TABLE, LOSSES_TABLE
 from tfcolor.config.reproduction.pretraining_figures import (
     LEARNING_RATE_FIGURE,
     SHIFT_FIGURE,
@@ -22,6 +23,8 @@ from tfcolor.config.reproduction.tables import (
     TAPS_TABLE,
     VARIANTS_TABLE,
 )
+from tfcolor.config.reproduction.testbed_figures import GRADIENT_FIGURE, LINES_FIGURE, SHAPES_FIGURE
+from tfcolor.config.reproduction.testbed_tables import MULTI_TASK_TABLE, TURNS_TABLE
 
 TABLES = {
     "1.1": VARIATIONS_TABLE,
@@ -38,5 +41,17 @@ TABLES = {
     "3.4": ARCHITECTURES_TABLE,
     "3.5": LABELS_TABLE,
     "3.6": FROZEN_TABLE,
+    "4.3": LOSSES_TABLE,
+    "4.4": ADAPTATIONS_TABLE,
+    "4.5": MULTI_TASK_TABLE,
+    "4.6": TURNS_TABLE,
 }
-FIGURES = {"3.3": SHIFT_FIGURE, "3.4": LEARNING_RATE_FIGURE, "3.5": TOP_FIGURE}
+FIGURES = {
+    "3.3": SHIFT_FIGURE,
+    "3.4": LEARNING_RATE_FIGURE,
+    "3.5": TOP_FIGURE,
+    "4.2": SHAPES_FIGURE,
+    "4.4": GRADIENT_FIGURE,
+}
+CURVES = {"4.5": LINES_FIGURE}
+"""Figures that are measured as tables are."""

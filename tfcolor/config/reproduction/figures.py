@@ -24,6 +24,8 @@ from tfcolor.config.reproduction.pretraining_figures import (
     TOP_ACTIVATIONS,
 )
 from tfcolor.config.reproduction.study import SMALL, Figure, Series, Subject, Training
+from tfcolor.config.reproduction.testbed_figures import GRADIENT_NORM
+from tfcolor.config.reproduction.testbed_trainings import CLASSIFYING
 from tfcolor.core.errors import UserError
 from tfcolor.core.files import check_writable, write_json, write_text
 from tfcolor.core.progress import ProgressReport, say
@@ -71,8 +73,7 @@ def reproduce_figure(figure: Figure, options: ReproduceOptions, place: Place, ou
     drawn, gaps = [], []
     with ProgressReport(f"figure {options.figure}", len(chosen), "networks") as progress:
         for series in chosen:
-            needed = Subject((series.downstream[options.scale],))
-            reason = why_missing(needed, SEGMENTING, place)
+            reason = _why_missing(series, options.scale, place)
             if reason:
                 gaps.append(f"{series.title}: there is no {reason}")
                 say(f"left out: {gaps[-1]}")
@@ -86,32 +87,56 @@ def reproduce_figure(figure: Figure, options: ReproduceOptions, place: Place, ou
     return output / "report.md"
 
 
+def _why_missing(series: Series, scale: str, place: Place) -> str:
+    """Returns what a series needs and is not there, in words; empty if nothing is."""
+    runs = series.downstream or series.pretraining
+    measure = SEGMENTING if series.downstream else CLASSIFYING
+    return why_missing(Subject((runs[scale],)), measure, place) if runs else ""
+
+
 def _draw(figure: Figure, series: Series, scale: str, place: Place, output: Path) -> Drawn:
-    """Trains one network and analyzes it."""
-    pretraining, downstream = series.pretraining[scale], series.downstream[scale]
-    run, folder = run_of(pretraining, SEED, place), output / series.name
-    command = ["analyze", f"--analysis={figure.analysis}", f"--model={run}", "--checkpoint=last"]
+    """Trains one network and analyzes it; only analyzes where there is none."""
+    folder = output / series.name
+    command = ["analyze", f"--analysis={figure.analysis}"]
+    product = folder / f"{figure.analysis}.json"
+    commands: list[str] = []
+    if series.pretraining:
+        commands, flags = _prepare(figure, series, scale, place, folder)
+        command += flags
+        if product.exists() and product.stat().st_mtime_ns < _finished(series, scale, place):
+            product.unlink()
+    command.append(f"--output={folder}")
+    run_once(command, product, output / "logs" / f"{series.name}.log")
+    commands.append(format_command(command))
+    return Drawn(series, commands, folder, json.loads(product.read_text()))
+
+
+def _prepare(
+    figure: Figure, series: Series, scale: str, place: Place, folder: Path
+) -> tuple[list[str], list[str]]:
+    """Trains one network; returns the commands and the flags of `analyze` for it."""
+    pretraining = series.pretraining[scale]
+    run = run_of(pretraining, SEED, place)
+    command = [f"--model={run}", "--checkpoint=last"]
     if figure.analysis == FEATURE_SHIFT:
+        downstream = series.downstream[scale]
         commands = train(downstream, SEED, place)
         command += [f"--other_model={run_of(downstream, SEED, place)}", "--other_checkpoint=last"]
         command.append(f"--images={place.images[SCENES].test}")
     elif figure.analysis == TOP_ACTIVATIONS:
         commands = train(pretraining, SEED, place)
         command.append(f"--images={place.images[PHOTOGRAPHS].test}")
+    elif figure.analysis == GRADIENT_NORM:
+        commands = train(pretraining, SEED, place)
     else:
         commands, results = _measure_snapshots(series, scale, place, folder)
         command.append(f"--downstream={','.join(results)}")
-    command.append(f"--output={folder}")
-    product = folder / f"{figure.analysis}.json"
-    if product.exists() and product.stat().st_mtime_ns < _finished(run):
-        product.unlink()
-    run_once(command, product, output / "logs" / f"{series.name}.log")
-    commands.append(format_command(command))
-    return Drawn(series, commands, folder, json.loads(product.read_text()))
+    return commands, command
 
 
-def _finished(run: Path) -> int:
-    """Returns when a run was finished, in nanoseconds."""
+def _finished(series: Series, scale: str, place: Place) -> int:
+    """Returns when the run of a series was finished, in nanoseconds."""
+    run = run_of(series.pretraining[scale], SEED, place)
     return (run / "result.json").stat().st_mtime_ns
 
 
@@ -154,7 +179,7 @@ def _write_report(
     lines = [f"# Figure {options.figure}. {figure.title}", ""]
     flags = f"--figure={options.figure} --scale={options.scale} --data={options.data}"
     lines += [f"`tfcolor reproduce {flags}`", "", f"Published: {figure.published}"]
-    lines += ["", figure.note] if options.scale == SMALL else []
+    lines += ["", figure.note] if figure.note and options.scale == SMALL else []
     lines += [line for gap in gaps for line in ("", f"Left out: {gap}.")]
     records = []
     for one in drawn:

@@ -4,10 +4,11 @@ import dataclasses
 import hashlib
 import json
 import shlex
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,10 @@ def _train_command(training: Training, seed: int, place: Place) -> list[str]:
     images, run = place.images[training.images], run_of(training, seed, place)
     own_seed, is_fit = seed + training.seed_offset, training.command == FIT_PARTS
     command = [training.command, f"{FLAGFILE}{training.config}"]
-    command += [
-        flag.replace("{data}", str(place.data)).replace("{seed}", str(own_seed))
-        for flag in training.flags
-    ]
+    needed = ",".join(str(run_of(one, seed, place)) for one in training.needs)
+    for flag in training.flags:
+        flag = flag.replace("{data}", str(place.data)).replace("{needs}", needed)
+        command.append(flag.replace("{seed}", str(own_seed)))
     command += [f"{FLAGFILE}{place.flagfile}"] if place.flagfile and not is_fit else []
     command.append(f"--images={images.train}")
     # `fit_parts` learns nothing from held-out images: it is measured on them.
@@ -146,10 +147,10 @@ def _start_flags(training: Training, start: Path) -> list[str]:
 
 
 def _check_order(training: Training, seed: int, place: Place) -> None:
-    """Refuses a finished run whose own start was trained anew after it."""
+    """Refuses a finished run if what it takes from was trained anew after it."""
     result = run_of(training, seed, place) / "result.json"
-    for needed in (training.start, training.schedule):
-        if needed and result.exists():
+    for needed in training.parents:
+        if result.exists():
             other = run_of(needed, seed, place) / "result.json"
             if other.exists() and other.stat().st_mtime_ns > result.stat().st_mtime_ns:
                 raise UserError(
@@ -176,12 +177,15 @@ def measure_cell(subject: Subject, measure: Measure, seed: int, place: Place) ->
     """
     for run in subject.runs:
         train(run, seed, place)
+    if subject.summary:
+        ones = [measure_cell(one, measure, seed, place) for one in _one_by_one(subject)]
+        return _summarize(ones, subject.summary)
     found = read_cell(subject, measure, seed, place)
     if found is not None:
         return found
     path = _figures_path(subject, measure, seed, place)
     started = time.monotonic()
-    if subject.measures_itself:
+    if _measures_itself(subject, measure):
         (run,) = subject.runs
         figures = json.loads((run_of(run, seed, place) / "result.json").read_text())
     else:
@@ -191,6 +195,31 @@ def measure_cell(subject: Subject, measure: Measure, seed: int, place: Place) ->
     figures["seconds"] = round(seconds, 1)
     write_json(path, figures)
     return figures
+
+
+def _measures_itself(subject: Subject, measure: Measure) -> bool:
+    """Tells whether the figures of a run are taken as they are."""
+    return subject.measures_itself or not measure.protocol
+
+
+def _one_by_one(subject: Subject) -> list[Subject]:
+    """Returns each run of a subject by itself."""
+    return [dataclasses.replace(subject, runs=(run,), summary="") for run in subject.runs]
+
+
+def _summarize(ones: Sequence[Mapping[str, Any]], summary: str) -> dict[str, Any]:
+    """Returns the mean or largest of all figures that several measurements share."""
+    kinds: Mapping[str, Callable[[list[float]], float]] = {"mean": statistics.fmean, "max": max}
+    kind = kinds[summary]
+    shared = {name for name in ones[0] if all(_is_number(one.get(name)) for one in ones)}
+    figures: dict[str, Any] = {name: kind([one[name] for one in ones]) for name in sorted(shared)}
+    figures["commands"] = list(dict.fromkeys(line for one in ones for line in one["commands"]))
+    return {**figures, "seconds": round(sum(one["seconds"] for one in ones), 1)}
+
+
+def _is_number(value: Any) -> bool:
+    """Tells whether a figure can be averaged."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _evaluate(command: Sequence[str], path: Path, place: Place) -> dict[str, Any]:
@@ -214,6 +243,10 @@ def read_cell(subject: Subject, measure: Measure, seed: int, place: Place) -> di
     Returns:
       As `measure_cell`; None if there is no such measurement.
     """
+    if subject.summary:
+        ones = [read_cell(one, measure, seed, place) for one in _one_by_one(subject)]
+        there = [one for one in ones if one is not None]
+        return _summarize(there, subject.summary) if len(there) == len(ones) else None
     path = _figures_path(subject, measure, seed, place)
     results = _results(subject, seed, place)
     if not path.exists() or not all(result.exists() for result in results):
@@ -238,7 +271,7 @@ def _commands(subject: Subject, measure: Measure, seed: int, place: Place) -> li
     """Returns all commands that lead to a measurement, in order."""
     steps = dict.fromkeys(step for run in subject.runs for step in run.lineage())
     commands = [_train_command(step, seed, place) for step in steps if isinstance(step, Training)]
-    if not subject.measures_itself:
+    if not _measures_itself(subject, measure):
         commands.append(_evaluate_command(subject, measure, seed, place))
     return [format_command(command) for command in commands]
 
@@ -254,7 +287,8 @@ def _evaluate_command(subject: Subject, measure: Measure, seed: int, place: Plac
         command += [f"--model={runs}", "--checkpoint=last"]
     else:
         command.append("--baseline=gray")
-    return [*command, *measure.flags, *place.subset.get(measure.images, ()), *subject.flags]
+    own = [flag.replace("{data}", str(place.data)) for flag in measure.flags]
+    return [*command, *own, *place.subset.get(measure.images, ()), *subject.flags]
 
 
 def _results(subject: Subject, seed: int, place: Place) -> list[Path]:

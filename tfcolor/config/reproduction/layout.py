@@ -17,8 +17,16 @@ OBJECTS = "objects"
 """Images with the classes of all their objects."""
 LABELS, HIERARCHY = "labels", "hierarchy"
 """Images with one class each, and with what merges the classes by their meaning."""
+TESTBED, TESTED = "testbed", "tested"
+"""CIFAR-100 for chapter 4, without images to look at while training and with its test images."""
+FINE_TUNING = "fine_tuning"
+"""Images of it that classifiers upon a finished network learn from."""
 DIGITS = {name: f"mnist_{name}" for name in VARIATIONS}
 """The variations of MNIST, by their names."""
+
+
+CIFAR = "cifar-100-python"
+"""Folder of CIFAR-100 in its official format."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +72,21 @@ def locate_images(scale: str, data: Path, dataset: str) -> Mapping[str, Images]:
       Images by kind, whether they are there or not; see `Images.missing`.
     """
     if scale == SMALL:
-        return {**_locate_small(data), **_locate_digits(data, "valid")}
+        images = {**_locate_small(data), **_locate_digits(data, "valid")}
+    else:
+        colorization = {COLORIZATION: _locate_colorization(data, dataset)}
+        images = {**colorization, **_locate_full(data), **_locate_digits(data, "test")}
+    return {**images, **_locate_testbed(data)}
+
+
+def _locate_testbed(data: Path) -> dict[str, Images]:
+    """Returns the places of chapter 4's images, the same at both scales."""
+    folder = data / CIFAR
+    train, test = f"cifar100:{folder}:train", f"cifar100:{folder}:test"
     return {
-        COLORIZATION: _locate_colorization(data, dataset),
-        **_locate_full(data),
-        **_locate_digits(data, "test"),
+        TESTBED: Images(train, "", test, (folder,)),
+        TESTED: Images(train, test, test, (folder,)),
+        FINE_TUNING: Images(train, "", train, (folder,)),
     }
 
 
@@ -87,7 +105,7 @@ def _locate_small(data: Path) -> dict[str, Images]:
     photos = data / "photos" if (data / "photos").is_dir() else data
     train, val = photos / "train", photos / "val"
     unlabelled = [path for path in (train, data / "camvid" / "train") if path.exists()] or [train]
-    camvid, cifar, voc = data / "camvid", data / "cifar-100-python", data / "VOC2007"
+    camvid, cifar, voc = data / "camvid", data / CIFAR, data / "VOC2007"
     test = f"camvid:{camvid}:test"
     return {
         COLORIZATION: Images(str(train), str(val), str(val), (train, val)),

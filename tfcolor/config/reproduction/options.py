@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from tfcolor.config.reproduction import FIGURES, TABLES
+from tfcolor.config.reproduction import CURVES, FIGURES, TABLES
 from tfcolor.config.reproduction.jobs import Place
 from tfcolor.config.reproduction.layout import COLORIZATION, locate_images
 from tfcolor.config.reproduction.study import FULL, SCALES, SMALL
@@ -13,8 +13,8 @@ from tfcolor.core.options import option
 LAYOUTS = {
     SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007 and"
     " mnist",
-    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012 and mnist, or train and val"
-    " for tables 2.2 to 2.5",
+    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012, mnist and cifar-100-python,"
+    " or train and val for tables 2.2 to 2.5",
 }
 """What the folder of the data holds, by scale."""
 
@@ -24,7 +24,9 @@ class ReproduceOptions:
     """What is reproduced, on what."""
 
     table: str = option("", "number of the dissertation's table", choices=("", *TABLES))
-    figure: str = option("", "number of its figure, instead of a table", choices=("", *FIGURES))
+    figure: str = option(
+        "", "number of its figure, instead of a table", choices=("", *FIGURES, *CURVES)
+    )
     scale: str = option(
         SMALL,
         "small: thin networks on a few hundred images, two cores, a minute or two for a cell and"
@@ -41,7 +43,9 @@ class ReproduceOptions:
     )
     seeds: int = option(3, "runs of each row, with seeds 0, 1, ...", minimum=1)
     rows: tuple[str, ...] = option((), "only these rows by name; empty for all")
-    columns: tuple[str, ...] = option((), "only these columns by name; empty for all")
+    columns: tuple[str, ...] = option(
+        (), "only these columns by name, or all; empty for those that are meant for the scale"
+    )
     output: str = option("", "folder of the report; empty for runs/table_NUMBER_SCALE")
     work: str = option(
         "",

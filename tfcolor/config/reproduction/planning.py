@@ -6,8 +6,11 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from tfcolor.config.reproduction.jobs import Place, why_missing
 from tfcolor.config.reproduction.options import LAYOUTS, ReproduceOptions
-from tfcolor.config.reproduction.study import Column, Row, Subject, Table
+from tfcolor.config.reproduction.study import SMALL, Column, Measure, Row, Subject, Table
 from tfcolor.core.errors import UsageError, UserError
+
+ALL = "all"
+"""Value of `--columns` for every column of a table that has only some by itself."""
 
 
 class Named(Protocol):
@@ -36,6 +39,11 @@ class Job:
     columns: tuple[Column, ...]
     subject: Subject
     seed: int
+
+    @property
+    def measure(self) -> Measure:
+        """Returns how it is measured."""
+        return self.subject.measure or self.columns[0].measure
 
     @property
     def title(self) -> str:
@@ -75,9 +83,9 @@ def plan_table(table: Table, options: ReproduceOptions, place: Place) -> Plan:
     """
     runnable = [row for row in table.rows if not row.is_quoted]
     rows = choose("rows", runnable, options.rows)
-    columns = choose("columns", table.columns, options.columns)
+    columns = choose("columns", table.columns, _wanted_columns(table, options))
     wanted = [
-        (row, group, subject, why_missing(subject, group[0].measure, place))
+        (row, group, subject, why_missing(subject, subject.measure or group[0].measure, place))
         for row in rows
         for subject, group in _measurements(row, columns, options.scale)
     ]
@@ -102,6 +110,13 @@ def plan_table(table: Table, options: ReproduceOptions, place: Place) -> Plan:
         if subject.runs or seed == 0
     ]
     return Plan(rows, jobs, gaps)
+
+
+def _wanted_columns(table: Table, options: ReproduceOptions) -> tuple[str, ...]:
+    """Returns the names of the columns, none for all."""
+    if options.columns == (ALL,):
+        return ()
+    return options.columns or (table.small_columns if options.scale == SMALL else ())
 
 
 def choose(flag: str, items: Sequence[Item], names: Sequence[str]) -> list[Item]:

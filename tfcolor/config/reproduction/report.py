@@ -67,7 +67,7 @@ def format_report(
       A page with the table and every command.
     """
     is_small = any(record["scale"] == SMALL for record in records)
-    lines = [f"# Table {number}. {table.title}", "", head]
+    lines = [f"# {table.kind.capitalize()} {number}. {table.title}", "", head]
     lines += ["", table.note] if table.note and is_small else []
     lines += ["", table.remark] if table.remark else []
     lines += ["", *_format_table(table, records), ""]

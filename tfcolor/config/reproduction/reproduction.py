@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import tfcolor
-from tfcolor.config.reproduction import FIGURES, TABLES
+from tfcolor.config.reproduction import CURVES, FIGURES, TABLES
 from tfcolor.config.reproduction.figures import reproduce_figure
 from tfcolor.config.reproduction.jobs import check_project, measure_cell, read_cell
 from tfcolor.config.reproduction.layout import COLORIZATION
+from tfcolor.config.reproduction.lines import draw_lines
 from tfcolor.config.reproduction.options import ReproduceOptions, choose_output, find_place
 from tfcolor.config.reproduction.pictures import find_colorizers, make_pictures
-from tfcolor.config.reproduction.planning import Job, plan_table
+from tfcolor.config.reproduction.planning import ALL, Job, plan_table
 from tfcolor.config.reproduction.report import Measured, format_report, make_records
-from tfcolor.config.reproduction.study import SMALL
+from tfcolor.config.reproduction.study import SMALL, Table
 from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.figures import save_figure
 from tfcolor.core.files import check_writable, write_json, write_text
 from tfcolor.core.progress import ProgressReport, say
 from tfcolor.data.images import IMAGE_SUFFIXES
@@ -45,10 +47,15 @@ def run_reproduction(options: ReproduceOptions) -> Path:
         raise UsageError(
             f"--table={options.table} with --figure={options.figure}: expected one of the two"
         )
-    if options.figure:
+    if options.figure in FIGURES:
         output = choose_output(options)
         return reproduce_figure(FIGURES[options.figure], options, find_place(options), output)
     return _reproduce_table(options)
+
+
+def _table_of(options: ReproduceOptions) -> Table:
+    """Returns the table, or the figure that is made like one."""
+    return CURVES[options.figure] if options.figure else TABLES[options.table]
 
 
 class Measurements:
@@ -77,24 +84,25 @@ class Measurements:
 
 def _reproduce_table(options: ReproduceOptions) -> Path:
     """Makes all measurements and pictures of a table; returns its report."""
-    table, output = TABLES[options.table], choose_output(options)
+    table, output = _table_of(options), choose_output(options)
     place = find_place(options, table.dataset, table.subset)
     plan = plan_table(table, options, place)
     check_writable(output / "report.md")
     for gap in plan.gaps:
         say(f"left out: {gap}")
-    everything = plan_table(table, dataclasses.replace(options, rows=(), columns=()), place)
+    everything = plan_table(table, dataclasses.replace(options, rows=(), columns=(ALL,)), place)
     measured = Measurements()
     for job in everything.jobs:
         # What another call has measured is shown too.
-        one = read_cell(job.subject, job.columns[0].measure, job.seed, place)
+        one = read_cell(job.subject, job.measure, job.seed, place)
         if one is not None:
             measured.add(job, one)
     failures: list[str] = []
-    with ProgressReport(f"table {options.table}", len(plan.jobs), "measurements") as progress:
+    number = options.table or options.figure
+    with ProgressReport(f"{table.kind} {number}", len(plan.jobs), "measurements") as progress:
         for job in plan.jobs:
             try:
-                one = measure_cell(job.subject, job.columns[0].measure, job.seed, place)
+                one = measure_cell(job.subject, job.measure, job.seed, place)
             except UserError as error:
                 failures.append(f"{job.title}: {error}")
                 progress.advance(note=failures[-1])
@@ -135,21 +143,25 @@ def _write_report(
     output: Path,
 ) -> None:
     """Writes both files with what was measured so far."""
-    table, measured = TABLES[options.table], measurements.by_cell()
-    records = make_records(options.table, table, measured, options.scale)
+    table, measured = _table_of(options), measurements.by_cell()
+    number = options.table or options.figure
+    records = make_records(number, table, measured, options.scale)
     chosen = [
         f"--{name}={','.join(getattr(options, name))}"
         for name in ("rows", "columns")
         if getattr(options, name)
     ]
-    flags = [f"--table={options.table}", f"--scale={options.scale}", f"--data={options.data}"]
+    flags = [f"--{table.kind}={number}", f"--scale={options.scale}", f"--data={options.data}"]
     head = (
         f"`tfcolor reproduce {' '.join([*flags, f'--seeds={options.seeds}', *chosen])}`: tfcolor"
         f" {tfcolor.__version__}, {platform.machine()}, last checkpoint of each run."
     )
     lines = [head, *(["", "Left out:", "", *(f"- {gap}" for gap in gaps)] if gaps else [])]
-    page = format_report(options.table, table, measured, records, "\n".join(lines))
+    page = format_report(number, table, measured, records, "\n".join(lines))
     if (output / "pictures.png").exists():
         page += "\n![Colored photographs, a column for each row](pictures.png)\n"
+    if table.axes:
+        save_figure(draw_lines(table, records), output / "lines.png")
+        page += "\n![A line for each row](lines.png)\n"
     write_json(output / "report.json", records)
     write_text(output / "report.md", page)

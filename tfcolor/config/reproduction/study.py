@@ -41,9 +41,11 @@ class Training:
       config: flagfile, relative to the project.
       images: what it learns from, by name in the layout of the data.
       flags: flags of the command laid over the flagfile, in order; {data} stands
-        for the folder of the data, {seed} for the seed of the run.
+        for the folder of the data, {seed} for the seed of the run, {needs} for the
+        folders of the runs in `needs`, with commas.
       start: whose backbone, or whose parts, it takes over; None for none.
       schedule: the training whose found schedule it follows; None for none.
+      needs: further trainings whose runs its flags name.
       seed_offset: added to the seed of this run, not of those before it.
       command: that makes it, `TRAIN` or `FIT_PARTS`.
     """
@@ -54,6 +56,7 @@ class Training:
     flags: tuple[str, ...] = ()
     start: "Training | Weights | None" = None
     schedule: "Training | None" = None
+    needs: tuple["Training", ...] = ()
     seed_offset: int = 0
     command: str = TRAIN
 
@@ -62,12 +65,14 @@ class Training:
         """Returns the name of the run's folder, without the seed."""
         return f"{self.start.run_name}+{self.name}" if self.start else self.name
 
+    @property
+    def parents(self) -> tuple["Training | Weights", ...]:
+        """Returns what it takes something from."""
+        return tuple(one for one in (self.start, self.schedule, *self.needs) if one)
+
     def lineage(self) -> Iterator["Training | Weights"]:
         """Yields what it needs and then itself, in the order of running."""
-        steps: list[Training | Weights] = []
-        for needed in (self.start, self.schedule):
-            if needed is not None:
-                steps += needed.lineage()
+        steps = [step for parent in self.parents for step in parent.lineage()]
         yield from dict.fromkeys([*steps, self])
 
 
@@ -77,9 +82,10 @@ class Measure:
 
     Args:
       name: for names of files.
-      protocol: of `evaluate`.
+      protocol: of `evaluate`; empty takes the figures that the run has of its
+        held-out images.
       images: what it measures on, by name in the layout of the data.
-      flags: flags of `evaluate` at every scale.
+      flags: flags of `evaluate`; {data} stands for the folder of the data.
     """
 
     name: str
@@ -132,10 +138,15 @@ class Subject:
       runs: trainings whose last checkpoints are measured; several are an
         ensemble, none is the gray baseline.
       flags: flags of `evaluate` besides those of the measure.
+      measure: how, if not as the column says.
+      summary: of several runs that are measured one by one instead, "mean" or
+        "max"; empty for an ensemble.
     """
 
     runs: tuple[Training, ...] = ()
     flags: tuple[str, ...] = ()
+    measure: Measure | None = None
+    summary: str = ""
 
     @property
     def measures_itself(self) -> bool:
@@ -193,6 +204,10 @@ class Table:
       subset: flags of `evaluate` for colorization at full scale.
       reading: how to read our numbers beside the published ones.
       remark: on the data at either scale, for the report.
+      small_columns: names of the columns of small scale unless others are asked
+        for; empty for all.
+      axes: labels of the horizontal and the vertical axis if the source draws it,
+        a line for each row; the columns' titles are places on the former then.
     """
 
     title: str
@@ -203,6 +218,13 @@ class Table:
     subset: tuple[str, ...] = ()
     reading: str = "compare the order of the rows"
     remark: str = ""
+    small_columns: tuple[str, ...] = ()
+    axes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """Returns what the source has it as, "table" or "figure"."""
+        return "figure" if self.axes else "table"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,16 +234,16 @@ class Series:
     Args:
       name: short name, for files and `--rows`.
       title: as the report shows it.
-      pretraining: of the network, by scale.
-      downstream: what is trained from it, by scale.
+      pretraining: of the network, by scale; empty if the figure needs no network.
+      downstream: what is trained from it, by scale; empty for nothing.
       moments: at which parts of its length the pretraining has a snapshot that is
         trained downstream; none if its end alone matters.
     """
 
     name: str
     title: str
-    pretraining: Mapping[str, Training]
-    downstream: Mapping[str, Training]
+    pretraining: Mapping[str, Training] = dataclasses.field(default_factory=dict)
+    downstream: Mapping[str, Training] = dataclasses.field(default_factory=dict)
     moments: tuple[float, ...] = ()
 
 
@@ -241,4 +263,4 @@ class Figure:
     analysis: str
     series: tuple[Series, ...]
     published: str
-    note: str
+    note: str = ""
