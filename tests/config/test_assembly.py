@@ -5,25 +5,34 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.config.command import execute
+from tfcolor.config.command import define_flags
 from tfcolor.backbones.cifar import CifarOptions
 from tfcolor.backbones.field_of_view import WidenedBackbone
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.config.assembly import (
     build_network,
+    build_networks,
     build_task,
     load_colorizer,
     load_network,
     load_run_colorizer,
     open_experiment_readers,
 )
-from tfcolor.config.experiment import ExperimentTask, load_experiment
+from tfcolor.config.experiment import (
+    UNRECORDED,
+    ExperimentTask,
+    load_experiment,
+    read_experiment,
+)
+from tfcolor.config.flags import write_flagfile
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.models.network import JointNetwork
 from tfcolor.tasks.classification import ClassificationOptions
 from tfcolor.train import COMMAND
+from tfcolor.training.checkpoints import Checkpoints
 
 SIZE = SizeOptions(24, 48)
 
@@ -145,13 +154,20 @@ def test_a_missing_model_is_an_error(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def joint_run(tiny_flags, labelled_photos, tmp_path_factory):
-    """A finished run of two tasks, of which the second one colors."""
+def joint_run(tiny_flags, tmp_path_factory):
+    """What a run of two tasks leaves, of which the second one colors."""
     run = tmp_path_factory.mktemp("joint") / "run"
-    own = f"--task_flags=--images={labelled_photos} --heldout_fraction=0.4,"
-    tasks = "--task=classification,colorization"
-    options = (tasks, own, "--num_steps=1", "--evaluate_num_examples=2", f"--run_dir={run}")
-    assert execute(COMMAND, [*tiny_flags, *options]) == 0
+    flag_values = define_flags(COMMAND)
+    tasks = ("--task=classification,colorization", "--classification_num_classes=3")
+    flag_values(["train", *tiny_flags, *tasks])
+    experiment = read_experiment(flag_values)
+    whole = [dataclasses.replace(experiment, selected=index) for index in range(2)]
+    networks = build_networks(experiment, [build_task(one, {}) for one in whole])
+    write_flagfile(run / "flags.cfg", flag_values, UNRECORDED)
+    joint = JointNetwork(networks[0].backbone, [network.head for network in networks])
+    for number, variable in enumerate(joint.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [1, number], stddev=0.1))
+    Checkpoints(run / "checkpoints", tf.train.Checkpoint(network=joint), 1, is_chief=True).save(1)
     return run
 
 

@@ -61,8 +61,9 @@ def test_structural_similarity_takes_any_size(size):
     np.testing.assert_allclose(graph(target, target), [1, 1], atol=1e-6)
     similarity = graph(target, predicted).numpy()
     assert np.all((similarity < 1) & (similarity > -1))
+    # A graph may add up in another order: 1e-7 in a variance, over a guard of 9e-4.
     np.testing.assert_allclose(
-        similarity, definitions.structural_similarity(target, predicted), atol=1e-5
+        similarity, definitions.structural_similarity(target, predicted), atol=5e-4
     )
 
 

@@ -20,18 +20,18 @@ TRAINING = TrainingOptions(
     checkpoint_every_steps=50,
     log_every_steps=4,
     evaluate_every_steps=50,
-    evaluate_num_examples=8,
+    evaluate_num_examples=3,
 )
 OPTIMIZATION = OptimizationOptions(learning_rate=0.05, rate_drops=(), weight_decay=0.01)
 TURNS = JointOptions(task_order="round_robin", task_quantum=2)
-NAMES = ("near", "far")
+NAMES, BATCH_SIZES = ("near", "far"), (5, 3)
 
 
 class _Recorder:
     """A task that notes which examples it was asked for, and scales its losses."""
 
-    def __init__(self, task, factor):
-        self._task, self._factor = task, factor
+    def __init__(self, task, factor, splits):
+        self._task, self._factor, self.splits = task, factor, splits
         self.seen = []
 
     def __getattr__(self, name):
@@ -114,13 +114,13 @@ def build(line_task, tmp_path):
         *,
         optimizer="momentum",
         factors=(1.0, 1.0),
-        batch_sizes=(5, 3),
         strategy=None,
         request=None,
+        splits=("train",),
         **changes,
     ):
         strategy = strategy or tf.distribute.OneDeviceStrategy("/cpu:0")
-        tasks = [_Recorder(line_task, factor) for factor in factors]
+        tasks = [_Recorder(line_task, factor, splits) for factor in factors]
         with strategy.scope():
             trunk = _Trunk()
             branches = [_Branch(trunk, seed) for seed in (7, 8)]
@@ -128,7 +128,7 @@ def build(line_task, tmp_path):
         members = tuple(
             Member(task, branch, size, seed, label)
             for task, branch, size, seed, label in zip(
-                tasks, branches, batch_sizes, (11, 12), NAMES, strict=True
+                tasks, branches, BATCH_SIZES, (11, 12), NAMES, strict=True
             )
         )
         watch, weight_decay = changes.pop("watch", "loss"), changes.pop("weight_decay", 0.01)
@@ -167,7 +167,7 @@ def _values(model):
 
 
 def test_each_task_has_its_figures(build, tmp_path):
-    trainer, _, _ = build()
+    trainer, _, _ = build(splits=("train", "heldout"))
     result = trainer.train()
     first, _, last = _logged(tmp_path / "run")
     assert first["near/loss"] == pytest.approx(
@@ -185,7 +185,7 @@ def test_each_task_has_its_figures(build, tmp_path):
 
 
 def test_a_score_is_the_mean_over_tasks(build):
-    trainer, _, _ = build(watch="score")
+    trainer, _, _ = build(watch="score", splits=("train", "heldout"), num_steps=3)
     result = trainer.train()
     scores = [result[f"heldout/{name}/nearness"] for name in NAMES]
     assert result["best_score"] == pytest.approx(sum(scores) / 2)
