@@ -46,8 +46,8 @@ def test_each_task_is_completed_from_its_own_images(labelled_photos, photos):
     text, other = completed.run.task_flags
     assert text.split() == [
         f"--images={labelled_photos}",
-        "--classification_num_classes=3",
         "--classification_crop_size=227",
+        "--classification_num_classes=3",
     ]
     assert other == f"--images={photos}"
     assert read_experiment(flag_values) == completed

@@ -6,8 +6,10 @@ from absl import flags
 
 from tfcolor.config.experiment import TRAIN_OPTIONS
 from tfcolor.config.flags import define_options
-from tfcolor.config.training import run_training
+from tfcolor.config.training import _preview_size, run_training
 from tfcolor.core.errors import UserError
+from tfcolor.inference.painting import SizeOptions
+from tfcolor.tasks.colorization import ColorizationOptions
 
 
 def _flags(*arguments):
@@ -88,6 +90,12 @@ def test_pictures_are_made_of_heldout_photographs_if_there_are_any(run, tmp_path
     (evaluator,) = run().evaluators
     assert [name for name, _ in evaluator()] == ["colorized"]
     assert run("--heldout_fraction=0", f"--run_dir={tmp_path / 'other'}").evaluators == []
+
+
+def test_previews_are_no_larger_than_training_photographs():
+    assert _preview_size(ColorizationOptions()) == SizeOptions()
+    small = ColorizationOptions(crop_size=32, min_side=40, max_side=64, edge=4)
+    assert _preview_size(small) == SizeOptions(40, 64)
 
 
 def test_unreadable_photographs_are_listed(run, tmp_path, photos):

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
-from tfcolor.evaluation.examples import LabelledImages, in_batches
+from tfcolor.evaluation.examples import LabelledImages, in_batches, open_test_images
 
 
 def _square(position):
@@ -59,3 +59,9 @@ def test_nothing_to_read_is_an_error(files):
 def test_batches_hold_every_item_once():
     assert [len(batch) for batch in in_batches(range(7), 3)] == [3, 3, 1]
     assert [item for batch in in_batches(iter(range(7)), 3) for item in batch] == list(range(7))
+
+
+def test_images_to_measure_on_must_be_named(photos):
+    assert open_test_images(str(photos), "few_label").num_examples == len(list(photos.iterdir()))
+    with pytest.raises(UsageError, match="--few_label_test_images is not given: name images"):
+        open_test_images("", "few_label")

@@ -28,7 +28,7 @@ def reader(squares):
 
 
 @pytest.fixture(scope="module")
-def test_images(squares, tmp_path_factory):
+def listed_images(squares, tmp_path_factory):
     """A list of the last 12 squares, whose classes have other labels."""
     path = tmp_path_factory.mktemp("test") / "test.txt"
     lines = [f"{file}\t{CLASSES[number % 3]}\n" for number, file in enumerate(squares)]
@@ -37,9 +37,9 @@ def test_images(squares, tmp_path_factory):
 
 
 def test_a_classifier_learns_from_all_images_and_is_measured_on_others(
-    trained, reader, test_images, tmp_path
+    trained, reader, listed_images, tmp_path
 ):
-    options = LinearEvaluationOptions(test_images, ("conv4b",), strengths=(0.01,))
+    options = LinearEvaluationOptions(listed_images, ("conv4b",), strengths=(0.01,))
     report = Reports(table=f"{tmp_path}/table.csv")
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader, report)
     assert (figures["num_images"], figures["num_test_images"]) == (18, 12)
@@ -55,8 +55,8 @@ def test_a_classifier_learns_from_all_images_and_is_measured_on_others(
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 2
 
 
-def test_the_penalty_is_one_of_those_that_are_named(trained, reader, test_images):
-    options = LinearEvaluationOptions(test_images, ("conv4b",), strengths=(1e-3, 1e-2))
+def test_the_penalty_is_one_of_those_that_are_named(trained, reader, listed_images):
+    options = LinearEvaluationOptions(listed_images, ("conv4b",), strengths=(1e-3, 1e-2))
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
     assert figures["strength"] in options.strengths
 

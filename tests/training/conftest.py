@@ -123,3 +123,22 @@ def make_line_examples():
 def two_devices() -> tf.distribute.Strategy:
     """Two replicas on the two logical devices of the tests."""
     return build_strategy(DistributionOptions(strategy="mirrored"))
+
+
+class StopAfter:
+    """A request that arrives during the given step."""
+
+    exit_status = 143
+
+    def __init__(self, step: int) -> None:
+        self._left = step
+
+    @property
+    def signal_number(self) -> int | None:
+        self._left -= 1
+        return 15 if self._left <= 0 else None
+
+
+@pytest.fixture(scope="session")
+def stop_after() -> type[StopAfter]:
+    return StopAfter

@@ -90,20 +90,6 @@ class _Both(tf.keras.Model):
         self.heads = [branch.head for branch in branches]
 
 
-class _StopAfter:
-    """A request that arrives during the given step."""
-
-    exit_status = 143
-
-    def __init__(self, step):
-        self._left = step
-
-    @property
-    def signal_number(self):
-        self._left -= 1
-        return 15 if self._left <= 0 else None
-
-
 @pytest.fixture
 def build(line_task, tmp_path):
     """Returns what builds a trainer of two tasks: (trainer, tasks, trunk)."""
@@ -196,11 +182,11 @@ def test_a_score_is_the_mean_over_tasks(build):
     [(JointOptions(), "multi_adam"), (TURNS, "norm_sgd"), (TURNS, "adam")],
     ids=["together-multi_adam", "turns-norm_sgd", "turns-adam"],
 )
-def test_stopped_within_a_turn_it_ends_the_same(build, tmp_path, joint, optimizer):
+def test_stopped_within_a_turn_it_ends_the_same(build, stop_after, tmp_path, joint, optimizer):
     options = {"optimizer": optimizer, "num_steps": 9, "log_every_steps": 3}
     trainer, _, whole = build("whole", joint, **options)
     expected = trainer.train()
-    stopped, _, _ = build("stopped", joint, request=_StopAfter(7), **options)
+    stopped, _, _ = build("stopped", joint, request=stop_after(7), **options)
     with pytest.raises(StoppedError):
         stopped.train()
     trainer, _, resumed = build("stopped", joint, **options)

@@ -30,20 +30,6 @@ TRAINING = TrainingOptions(
 OPTIMIZATION = OptimizationOptions(learning_rate=0.05, rate_drops=(6,), weight_decay=0.0)
 
 
-class _StopAfter:
-    """A request that arrives during the given step."""
-
-    exit_status = 143
-
-    def __init__(self, step):
-        self._left = step
-
-    @property
-    def signal_number(self):
-        self._left -= 1
-        return 15 if self._left <= 0 else None
-
-
 class _KilledError(BaseException):
     """Stands for a process that is killed: nothing catches it."""
 
@@ -167,9 +153,9 @@ def test_best_weights_are_those_of_the_best_look(whole):
 
 
 @pytest.mark.parametrize("step", [3, 11])
-def test_a_stopped_run_ends_as_the_uninterrupted_one(trainer, whole, tmp_path, step):
+def test_a_stopped_run_ends_as_the_uninterrupted_one(trainer, stop_after, whole, tmp_path, step):
     with pytest.raises(StoppedError) as caught:
-        trainer(request=_StopAfter(step)).train()
+        trainer(request=stop_after(step)).train()
     assert (caught.value.exit_status, caught.value.step) == (143, step)
     assert (tmp_path / f"checkpoints/ckpt-{step}.index").exists()
     _assert_ends_alike(tmp_path, trainer().train(), whole)

@@ -174,6 +174,12 @@ def _previews(
             previews.append(ReconstructionPreview(network, task, own["heldout"]))
         if isinstance(member.options, ColorizationOptions):
             space = build_output_space(member.options)
-            colorizer = Colorizer(network, space, DecodingOptions(), SizeOptions())
+            colorizer = Colorizer(network, space, DecodingOptions(), _preview_size(member.options))
             previews.append(Preview(colorizer, own["heldout"]))
     return previews
+
+
+def _preview_size(options: ColorizationOptions) -> SizeOptions:
+    """Returns the size of previews: no larger than what the network is trained on."""
+    usual = SizeOptions()
+    return SizeOptions(min(usual.min_side, options.min_side), min(usual.max_side, options.max_side))

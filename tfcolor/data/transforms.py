@@ -27,6 +27,7 @@ class ViewOptions:
         600, "Largest random length of the shorter side before cropping, in pixels.", minimum=1
     )
     use_mirror: bool = option(True, "Mirror half of the views left to right.")
+    max_shift: int = option(0, "Largest shift in each direction, in pixels.", minimum=0)
 
     def __post_init__(self) -> None:
         """Raises UsageError unless crop_size <= min_side <= max_side."""
@@ -38,7 +39,7 @@ class ViewOptions:
 
 
 def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.Tensor:
-    """Returns a randomly scaled, cropped and mirrored square of a photograph.
+    """Returns a randomly scaled, cropped, mirrored and shifted square of a photograph.
 
     The shorter side is rescaled to a uniform integer in [min_side, max_side]
     and a uniformly placed square is cut out. Both happen in one operation that
@@ -65,6 +66,9 @@ def random_view(image: tf.Tensor, seed: tf.Tensor, options: ViewOptions) -> tf.T
     if options.use_mirror:
         is_mirrored = tf.equal(_uniform_integer(seeds[3], 0, 1), 1)
         view = tf.where(is_mirrored, view[:, ::-1], view)
+    if options.max_shift:
+        shift_seed = tf.random.experimental.stateless_fold_in(seed, 3)
+        view = random_shift(view, shift_seed, options.max_shift)
     return view
 
 

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import say, track
 from tfcolor.data.images import UnreadableImageError
+from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 
@@ -106,3 +107,22 @@ def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
+
+
+def open_test_images(place: str, protocol: str) -> ExampleReader:
+    """Opens the images that a protocol measures on, where --images are to learn from.
+
+    Args:
+      place: as `--images` takes it.
+      protocol: its name, for the error.
+
+    Returns:
+      A reader of all of them.
+
+    Raises:
+      UsageError: if no place is given.
+      UserError: if it holds no image.
+    """
+    if not place:
+        raise UsageError(f"--{protocol}_test_images is not given: name images to measure on")
+    return open_readers(DataOptions(images=place, heldout_fraction=0.0))["train"]

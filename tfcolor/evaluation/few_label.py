@@ -8,16 +8,15 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.errors import UserError
 from tfcolor.core.options import option
 from tfcolor.core.progress import say, track
 from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.labels import label_annotation
-from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.class_figures import draw_few_label_curve
-from tfcolor.evaluation.examples import LabelledImages
+from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FrozenFeatures
 from tfcolor.evaluation.linear_probe import LinearProbe, choose_strength
 from tfcolor.evaluation.reports import Reports
@@ -99,7 +98,7 @@ class FewLabelProtocol:
         reports.check()
         options = self._options
         features = FrozenFeatures(trained, options.taps, options.size, options.batch_size)
-        test_reader = self._open_test_images()
+        test_reader = open_test_images(options.test_images, self.name)
         members = class_members(reader)
         names = list(members)
         test_images = LabelledImages(
@@ -120,13 +119,6 @@ class FewLabelProtocol:
             "num_features": test[0].shape[1],
             "curve": curve,
         }
-
-    def _open_test_images(self) -> ExampleReader:
-        """Returns what `--few_label_test_images` names."""
-        place = self._options.test_images
-        if not place:
-            raise UsageError("--few_label_test_images is not given: name images to measure on")
-        return open_readers(DataOptions(images=place, heldout_fraction=0.0))["train"]
 
     def _describe_drawn(
         self, features: FrozenFeatures, reader: ExampleReader, orders: Sequence[Order]

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.data.labels import label_annotation
-from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.reading import ExampleReader
-from tfcolor.evaluation.examples import LabelledImages
+from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FrozenFeatures
 from tfcolor.evaluation.linear_probe import STRENGTHS, LinearProbe, choose_strength
 from tfcolor.evaluation.reports import Reports
@@ -78,7 +76,7 @@ class LinearEvaluationProtocol:
         reports.check()
         options = self._options
         features = FrozenFeatures(trained, options.taps, batch_size=options.batch_size)
-        names, tests = reader.class_names, self._open_test_images()
+        names, tests = reader.class_names, open_test_images(options.test_images, self.name)
         count = len(names) or 2**31
         own = LabelledImages(reader, label_annotation(reader, count))
         others = LabelledImages(tests, label_annotation(tests, count, names))
@@ -97,15 +95,6 @@ class LinearEvaluationProtocol:
             "strength": strength,
             "top1_accuracy": accuracy,
         }
-
-    def _open_test_images(self) -> ExampleReader:
-        """Returns what `--linear_evaluation_test_images` names."""
-        place = self._options.test_images
-        if not place:
-            raise UsageError(
-                "--linear_evaluation_test_images is not given: name images to measure on"
-            )
-        return open_readers(DataOptions(images=place, heldout_fraction=0.0))["train"]
 
     def _choose_strength(self, features: np.ndarray, labels: np.ndarray) -> float:
         """Returns the penalty of features float32 [N, D] with labels int [N]."""

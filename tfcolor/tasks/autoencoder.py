@@ -15,6 +15,7 @@ from tfcolor.heads.decoder import CODE, DecoderHead, DecoderOptions, shortcut_ta
 from tfcolor.losses.normal_divergence import normal_divergence
 from tfcolor.metrics.definitions import peak_signal_to_noise
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.canonical_view import canonical_crop_size
 from tfcolor.tasks.image_task import ImageTask
 
 ERROR_WEIGHT = 50 * 0.25
@@ -79,11 +80,8 @@ class AutoencoderOptions:
           UsageError: if the backbone takes views of another size.
         """
         del readers
-        if self.crop_size not in (0, canonical_size):
-            raise UsageError(
-                f"--autoencoder_crop_size={self.crop_size}: the backbone takes {canonical_size}"
-            )
-        return dataclasses.replace(self, crop_size=canonical_size)
+        crop_size = canonical_crop_size(self.crop_size, canonical_size, "autoencoder")
+        return dataclasses.replace(self, crop_size=crop_size)
 
 
 class AutoencoderTask(ImageTask):

@@ -13,9 +13,7 @@ from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import (
-    ViewOptions,
     center_view,
-    random_shift,
     random_turn,
     random_view,
 )
@@ -23,26 +21,19 @@ from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.losses.classification import CLASSIFICATION_LOSSES
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_crop_size
 
 NUM_GUESSES = 5
 """Guesses of the second accuracy, measured where there are more classes."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationOptions:
+class ClassificationOptions(CanonicalViewOptions):
     """What the classification task tells apart, in which views."""
 
     num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
-    input: str = option("gray", "what the network sees", choices=("gray", "color"))
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
-    use_mirror: bool = option(True, "mirror half of the training views left to right")
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
-    )
-    max_shift: int = option(
-        0, "largest random shift of the training views in each direction, pixels", minimum=0
     )
     dropout_rate: float = option(
         0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99
@@ -85,11 +76,8 @@ class ClassificationOptions:
                 f"--classification_num_classes={num_classes}: expected at least {least}; "
                 f"--images names {len(names) or 'no'} classes"
             )
-        if self.crop_size not in (0, canonical_size):
-            raise UsageError(
-                f"--classification_crop_size={self.crop_size}: the backbone takes {canonical_size}"
-            )
-        return dataclasses.replace(self, num_classes=num_classes, crop_size=canonical_size)
+        crop_size = canonical_crop_size(self.crop_size, canonical_size, "classification")
+        return dataclasses.replace(self, num_classes=num_classes, crop_size=crop_size)
 
 
 class ClassificationTask(AnnotatedTask):
@@ -140,17 +128,11 @@ class ClassificationTask(AnnotatedTask):
           int32 [].
         """
         options = self.options
-        view_options = ViewOptions(
-            options.crop_size, options.min_side, options.max_side, options.use_mirror
-        )
         view_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        view = random_view(rgb, view_seed, view_options)
+        view = random_view(rgb, view_seed, options.training_view)
         if options.max_rotation:
             turn_seed = tf.random.experimental.stateless_fold_in(seed, 2)
             view = random_turn(view, turn_seed, options.max_rotation)
-        if options.max_shift:
-            shift_seed = tf.random.experimental.stateless_fold_in(seed, 3)
-            view = random_shift(view, shift_seed, options.max_shift)
         return {"image": self.as_input(view)}, {"label": label}
 
     def make_heldout_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:

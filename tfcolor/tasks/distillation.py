@@ -11,13 +11,14 @@ from tfcolor.core.taps import Tap
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation, BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, center_view, random_shift, random_view
+from tfcolor.data.transforms import center_view, random_view
 from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.heads.top import TopHead
 from tfcolor.losses.distillation import normalized_divergence, temperature_divergence
 from tfcolor.models.calibration import NORMALIZATIONS
 from tfcolor.models.teacher import LEVELS, TASK, TOP, Teacher
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_crop_size
 from tfcolor.tasks.classification import TopAccuracy
 from tfcolor.tasks.image_task import ImageTask
 
@@ -26,7 +27,7 @@ SUBSET, AUXILIARY_LAYER = "subset", "auxiliary_layer"
 
 
 @dataclasses.dataclass(frozen=True)
-class DistillationOptions:
+class DistillationOptions(CanonicalViewOptions):
     """Whose answers distillation learns, at which layer, with which loss."""
 
     teachers: tuple[str, ...] = option(
@@ -67,14 +68,6 @@ class DistillationOptions:
     num_features: int = option(
         0, "features that are compared at the level top; 0 finds out", minimum=0
     )
-    input: str = option("gray", "what the student sees", choices=("gray", "color"))
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
-    use_mirror: bool = option(True, "mirror half of the training views left to right")
-    max_shift: int = option(
-        0, "largest random shift of the training views in each direction, pixels", minimum=0
-    )
     dropout_rate: float = option(
         0.0, "dropout before the student's logits, besides the backbone's", minimum=0, maximum=0.99
     )
@@ -104,11 +97,8 @@ class DistillationOptions:
           UsageError: if the backbone takes views of another size.
         """
         del readers
-        if self.crop_size not in (0, canonical_size):
-            raise UsageError(
-                f"--distillation_crop_size={self.crop_size}: the backbone takes {canonical_size}"
-            )
-        return dataclasses.replace(self, crop_size=canonical_size)
+        crop_size = canonical_crop_size(self.crop_size, canonical_size, "distillation")
+        return dataclasses.replace(self, crop_size=crop_size)
 
 
 class DistillationTask(ImageTask):
@@ -190,15 +180,9 @@ class DistillationTask(ImageTask):
         Returns:
           The two dicts of `make_dataset`, without the batch axis and `seed`.
         """
-        options, (*label, seed) = self.options, known
-        view_options = ViewOptions(
-            options.crop_size, options.min_side, options.max_side, options.use_mirror
-        )
+        *label, seed = known
         view_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        view = random_view(rgb, view_seed, view_options)
-        if options.max_shift:
-            shift_seed = tf.random.experimental.stateless_fold_in(seed, 3)
-            view = random_shift(view, shift_seed, options.max_shift)
+        view = random_view(rgb, view_seed, self.options.training_view)
         return self._finish(view, label)
 
     def make_heldout_example(self, rgb: tf.Tensor, *known: tf.Tensor) -> Example:

@@ -17,6 +17,7 @@ from tfcolor.losses.presence import presence_cross_entropy
 from tfcolor.metrics.average_precision import MeanAveragePrecision
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
+from tfcolor.tasks.canonical_view import canonical_crop_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +64,8 @@ class MultilabelOptions:
             raise UsageError(
                 f"--multilabel_num_classes={self.num_classes}: --images has {known} classes"
             )
-        if self.crop_size not in (0, canonical_size):
-            raise UsageError(
-                f"--multilabel_crop_size={self.crop_size}: the backbone takes {canonical_size}"
-            )
-        return dataclasses.replace(self, num_classes=known, crop_size=canonical_size)
+        crop_size = canonical_crop_size(self.crop_size, canonical_size, "multilabel")
+        return dataclasses.replace(self, num_classes=known, crop_size=crop_size)
 
 
 class MultilabelTask(AnnotatedTask):

@@ -1,5 +1,6 @@
 """Measuring a task's losses on a fixed set of examples of one split."""
 
+import functools
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -27,14 +28,7 @@ class SplitMeasurement:
 
     def __init__(self, member: Member, split: str, num_examples: int) -> None:
         self.member, self.split = member, split
-        batch_size = member.batch_size
-        plan = BatchPlan(
-            batch_size,
-            derive_seed(member.seed, f"measure/{split}"),
-            num_batches=-(-num_examples // batch_size),
-            shards=((0, batch_size),),
-        )
-        self._dataset = member.task.make_dataset(split, plan)
+        self._num_examples = num_examples
 
     def measure(self, fitted: Metrics | None = None) -> tuple[Mapping[str, float], Metrics]:
         """Measures the network as it is now.
@@ -61,6 +55,18 @@ class SplitMeasurement:
         figures = {"loss": sum(means.values()), **means}
         figures |= {name: float(metric.result()) for name, metric in metrics.items()}
         return figures, metrics
+
+    @functools.cached_property
+    def _dataset(self) -> tf.data.Dataset:
+        """Returns the examples; built at the first look, which a resumed run may not reach."""
+        batch_size = self.member.batch_size
+        plan = BatchPlan(
+            batch_size,
+            derive_seed(self.member.seed, f"measure/{self.split}"),
+            num_batches=-(-self._num_examples // batch_size),
+            shards=((0, batch_size),),
+        )
+        return self.member.task.make_dataset(self.split, plan)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors, Tensors]:

@@ -1,0 +1,51 @@
+"""Views of the one size that a backbone takes in its canonical mode."""
+
+import dataclasses
+
+from tfcolor.core.errors import UsageError
+from tfcolor.core.options import option
+from tfcolor.data.transforms import ViewOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class CanonicalViewOptions:
+    """Which square views of whole images a network sees."""
+
+    input: str = option("gray", "what the network sees", choices=("gray", "color"))
+    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
+    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
+    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
+    use_mirror: bool = option(True, "mirror half of the training views left to right")
+    max_shift: int = option(
+        0, "largest random shift of the training views in each direction, pixels", minimum=0
+    )
+
+    @property
+    def training_view(self) -> ViewOptions:
+        """Returns how a training view is cut; the crop size must be known."""
+        return ViewOptions(
+            self.crop_size, self.min_side, self.max_side, self.use_mirror, self.max_shift
+        )
+
+
+def canonical_crop_size(asked: int, canonical_size: int, task: str) -> int:
+    """Returns the side of a task's views.
+
+    Args:
+      asked: by the options, pixels; 0 for whatever the backbone takes.
+      canonical_size: what the backbone takes, pixels.
+      task: its name, for the error.
+
+    Returns:
+      `canonical_size`.
+
+    Raises:
+      UsageError: if another side is asked for.
+
+    Example:
+      >>> canonical_crop_size(0, 32, "classification")
+      32
+    """
+    if asked not in (0, canonical_size):
+        raise UsageError(f"--{task}_crop_size={asked}: the backbone takes {canonical_size}")
+    return canonical_size
