@@ -6,7 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
-from tfcolor.backbones.chain import ChainBackbone, ChainOptions, Conv, Pool
+from tfcolor.backbones.chain import ChainBackbone, ChainOptions
+from tfcolor.backbones.stages import Conv, Pool
 from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.inference.painting import SizeOptions

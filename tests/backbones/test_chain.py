@@ -5,13 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.backbones.chain import (
-    ChainBackbone,
-    ChainOptions,
-    Conv,
-    FullyConnectedOptions,
-    Pool,
-)
+from tfcolor.backbones.chain import ChainBackbone, ChainOptions, FullyConnectedOptions
+from tfcolor.backbones.field_of_view import WidenedBackbone
+from tfcolor.backbones.stages import Conv, Pool
 from tfcolor.core.errors import UsageError
 from tfcolor.core.features import UNRECTIFIED_TOP
 from tfcolor.core.options import check_options
@@ -302,3 +298,38 @@ def test_a_column_is_one_of_the_scaled_width():
 def test_columns_that_cannot_be_are_usage_errors(stages, column, message):
     with pytest.raises(UsageError, match=message):
         _chain(stages, column=column)
+
+
+def test_behind_split_lab_each_half_of_a_map_sees_lightness_or_color_only():
+    backbone = _chain(front_end="split_lab")
+    assert backbone.tap_channels["input"] == 4
+    color = tf.constant(np.random.default_rng(1).random([3, 9, 9, 3], np.float32))
+    inputs = backbone.prepare(color)
+    halves = [inputs * tf.constant(mask) for mask in ([1.0, 1, 0, 0], [0.0, 0, 1, 1])]
+    maps, *others = (
+        backbone.activations(one, SEEDS, False, True, lambda name, value: value)
+        for one in (inputs, *halves)
+    )
+    for name in ("conv1", "conv2", "fc3"):
+        width = backbone.tap_channels[name] // 2
+        for column, other in enumerate(others):
+            own = slice(column * width, (column + 1) * width)
+            np.testing.assert_allclose(maps[name][..., own], other[name][..., own], atol=1e-6)
+            rest = slice(width, None) if column == 0 else slice(width)
+            assert np.abs(maps[name][..., rest] - other[name][..., rest]).max() > 1e-3
+
+
+def test_split_lab_needs_color():
+    options = ChainOptions(front_end="split_lab")
+    with pytest.raises(UsageError, match="--chain_front_end=split_lab: expected a task on images"):
+        Chain("chain", "input", STAGES, options, 1, 4)
+
+
+def test_further_blocks_keep_the_front_end():
+    images = tf.random.stateless_uniform([3, 9, 9, 3], [1, 2])
+    backbone = _chain(front_end="sobel")
+    widened = WidenedBackbone(backbone, 1, seed=3)
+    plain = backbone(images, seeds=SEEDS)["conv2"]
+    np.testing.assert_array_equal(widened(images, seeds=SEEDS)["conv2"], plain)
+    shuffled = images[..., ::-1]
+    np.testing.assert_allclose(widened(shuffled, seeds=SEEDS)["conv2"], plain, atol=1e-5)

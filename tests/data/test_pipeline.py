@@ -85,10 +85,11 @@ def test_every_epoch_shows_each_image_once_in_its_own_order(reader):
     assert len({tuple(order) for order in numbers}) > 10
 
 
-def test_without_shuffling_images_come_in_order(reader):
-    batches = _batches(reader, BatchPlan(batch_size=4, seed=1, num_batches=4), shuffle=False)
+def test_the_images_of_the_examples_can_be_chosen(reader):
+    plan = BatchPlan(batch_size=4, seed=1, first_batch=2, num_batches=4)
+    batches = _batches(reader, plan, choose=lambda index: 3 * index % NUM_IMAGES)
     numbers = np.concatenate([inputs["number"] for inputs, _ in batches])
-    np.testing.assert_array_equal(numbers, np.arange(16) % NUM_IMAGES)
+    np.testing.assert_array_equal(numbers, 3 * np.arange(8, 24) % NUM_IMAGES)
 
 
 def test_pipeline_equals_the_same_functions_called_eagerly(reader):

@@ -245,3 +245,30 @@ def test_heads_of_several_tasks_are_saved_with_their_backbone():
     own = sum(len(network.head.trainable_variables) for network in networks)
     assert len(joint.trainable_variables) == own + len(networks[0].backbone.trainable_variables)
     assert joint.heads[1].hidden.kernel is networks[1].head.hidden.kernel
+
+
+class Sum(tf.keras.Model):
+    """A head that adds up the top of each image."""
+
+    def call(self, features, inputs, taps, training=False):
+        del inputs, taps, training
+        return {"sum": tf.reduce_sum(features["top"], axis=[1, 2, 3])}
+
+
+def test_patches_of_an_example_are_images_of_their_own():
+    class_ = BACKBONES["cifar_shallow"]
+    network = Network(class_(class_.Options(use_dropout=False), 3, 5), Sum())
+    patches = tf.random.stateless_uniform([2, 3, 20, 24, 3], [4, 5])
+    together = network({"image": patches, "seed": SEEDS}, training=True)["sum"]
+    alone = [network({"image": patches[:, number]})["sum"] for number in range(3)]
+    np.testing.assert_allclose(together, np.stack(alone, axis=1).reshape(-1), rtol=1e-5)
+
+
+def test_patches_have_dropout_masks_of_their_own():
+    class_ = BACKBONES["cifar_shallow"]
+    network = Network(class_(class_.Options(), 3, 5), Sum())
+    patch = tf.random.stateless_uniform([1, 1, 20, 24, 3], [4, 5])
+    inputs = {"image": tf.tile(patch, [2, 3, 1, 1, 1]), "seed": SEEDS}
+    sums = network(inputs, training=True)["sum"].numpy()
+    assert len(np.unique(sums)) == 6
+    np.testing.assert_array_equal(network(inputs, training=True)["sum"], sums)

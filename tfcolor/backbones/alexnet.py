@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tfcolor.backbones.chain import ChainBackbone, Conv, FullyConnectedOptions, Pool
+from tfcolor.backbones.chain import ChainBackbone, FullyConnectedOptions
+from tfcolor.backbones.stages import Conv, Pool
 from tfcolor.core.options import option
 
 

@@ -116,6 +116,17 @@ class Backbone(tf.keras.Model):
         """Channels of each tap by name, from the input to the last layer."""
         raise NotImplementedError
 
+    def prepare(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the first layer reads.
+
+        Args:
+          images: float32 [B, H, W, input_channels] in [0, 1].
+
+        Returns:
+          float32 [B, H, W, C], about 0: the images minus `input_mean`.
+        """
+        return images - tf.constant(self.input_mean)
+
     def activations(
         self,
         inputs: tf.Tensor,
@@ -124,11 +135,10 @@ class Backbone(tf.keras.Model):
         convolutional: bool,
         visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
-        """Computes the named activations of mean-subtracted images.
+        """Computes the named activations of prepared images.
 
         Args:
-          inputs: float [B, H, W, input_channels] of the compute dtype, images
-            minus `input_mean`.
+          inputs: float [B, H, W, C] of the compute dtype, what `prepare` gives.
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`.
@@ -171,7 +181,7 @@ class Backbone(tf.keras.Model):
         """
         if not convolutional:
             images = self._with_static_size(images)
-        inputs = tf.cast(images - tf.constant(self.input_mean), self.compute_dtype)
+        inputs = tf.cast(self.prepare(images), self.compute_dtype)
         visitor = visitor or _continue_with
         activations = self.activations(inputs, seeds, training, convolutional, visitor)
         self._check_channels(activations)

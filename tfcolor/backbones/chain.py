@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import Backbone, BackboneOptions, Visitor, scale_channels
+from tfcolor.backbones.base import Backbone, BackboneOptions, Visitor
+from tfcolor.backbones.stages import Conv, Pool, keep_apart, scale_width, with_top
 from tfcolor.core.columns import WHOLE, parse_column
 from tfcolor.core.errors import UsageError
 from tfcolor.core.features import UNRECTIFIED_TOP
@@ -16,8 +16,7 @@ from tfcolor.core.taps import Scalar, Tap, Window, compose_tap
 from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
 from tfcolor.layers.convolution import Convolution
 from tfcolor.layers.dropout import StatelessDropout
-
-Padding = Literal["SAME", "VALID"]
+from tfcolor.layers.front_end import FRONT_ENDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +36,13 @@ class ChainOptions(BackboneOptions):
     top_channels: int = option(
         0, "channels of the last convolution; 0 for those of its width", minimum=0
     )
+    front_end: str = option(
+        "none",
+        "what is computed from images first: sobel leaves the gradients of their gray form,"
+        " split_lab makes two networks side by side of which one sees the lightness and the other"
+        " one the color",
+        choices=tuple(FRONT_ENDS),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,52 +52,6 @@ class FullyConnectedOptions(ChainOptions):
     dropout_rate: float = option(
         0.5, "probability of dropping a feature of fc6 and fc7", minimum=0, maximum=0.99
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Conv:
-    """One tapped convolution with its normalization, nonlinearity and dropout.
-
-    Args:
-      name: name of the layer and of its tap.
-      channels: outputs at width multiplier 1.
-      kernel: cells along each side.
-      stride: cells between two positions.
-      groups: groups of channels.
-      canonical_padding: padding of the canonical mode; SAME otherwise.
-      is_fully_connected: whether it collapses to [B, D] in the canonical mode.
-      dropout_rate: probability of dropping a feature after the nonlinearity;
-        None where no dropout follows.
-    """
-
-    name: str
-    channels: int
-    kernel: int
-    stride: int = 1
-    groups: int = 1
-    canonical_padding: Padding = "SAME"
-    is_fully_connected: bool = False
-    dropout_rate: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Pool:
-    """One max pool.
-
-    Args:
-      kernel: cells along each side.
-      stride: cells between two positions.
-      canonical_padding: padding of the canonical mode; SAME otherwise.
-      use_lrn: whether local response normalization comes before it.
-      canonical_start: rows above, and columns on the left, that it leaves out in
-        the canonical mode.
-    """
-
-    kernel: int
-    stride: int
-    canonical_padding: Padding = "SAME"
-    use_lrn: bool = False
-    canonical_start: int = 0
 
 
 class ChainBackbone(Backbone):
@@ -108,7 +68,7 @@ class ChainBackbone(Backbone):
 
     Args:
       name: name of the network.
-      input_tap: name under which the mean-subtracted input is tapped.
+      input_tap: name under which the prepared input is tapped.
       stages: the layers in order.
       options: shared options.
       input_channels: channels of the images.
@@ -118,7 +78,8 @@ class ChainBackbone(Backbone):
     Raises:
       UsageError: if `options` ask for the padding "bias" with batch norm, after
         which the bias is not what a layer gives, or for a column of a network
-        with grouped convolutions, or of more columns than a layer has channels.
+        with grouped convolutions, or of more columns than a layer has channels,
+        or for a front end that needs images in color where they are gray.
     """
 
     stops_early = False
@@ -142,11 +103,18 @@ class ChainBackbone(Backbone):
             )
         self.options = options
         self.input_tap = input_tap
+        self.front_end = FRONT_ENDS[options.front_end]
+        if self.front_end.needs_color and input_channels != 3:
+            raise UsageError(
+                f"--{name}_front_end={options.front_end}: expected a task on images in color"
+            )
         self.column = parse_column(options.column, f"{name}_column")
-        stages = tuple(_scale_width(stage, options.width_multiplier) for stage in stages)
+        stages = tuple(scale_width(stage, options.width_multiplier) for stage in stages)
+        stages = tuple(keep_apart(stage, self.front_end.num_columns) for stage in stages)
         stages = stages if self.column == WHOLE else self._narrow(stages)
-        self.stages = _with_top(stages, options.top_channels)
-        channels, self.last_tap = input_channels, input_tap
+        self.stages = with_top(stages, options.top_channels)
+        self._input_features = self.front_end.channels or input_channels
+        channels, self.last_tap = self._input_features, input_tap
         for stage in self.stages:
             if isinstance(stage, Conv):
                 self._build_stage(stage, channels, seed)
@@ -157,7 +125,7 @@ class ChainBackbone(Backbone):
         """Channels of each tap by name, from the input to the last layer."""
         convolutions = [stage for stage in self.stages if isinstance(stage, Conv)]
         channels = {stage.name: stage.channels for stage in convolutions}
-        return {self.input_tap: self.input_channels, **channels}
+        return {self.input_tap: self._input_features, **channels}
 
     @property
     def top_features(self) -> int:
@@ -176,7 +144,7 @@ class ChainBackbone(Backbone):
           share their offset.
         """
         geometry = compose_tap(self.input_tap, 0, [], (height, width), self.options.tap_alignment)
-        taps = {self.input_tap: dataclasses.replace(geometry, channels=self.input_channels)}
+        taps = {self.input_tap: dataclasses.replace(geometry, channels=self._input_features)}
         windows: list[Window] = []
         for stage in self.stages:
             window = Window(stage.kernel, stage.stride)
@@ -191,6 +159,18 @@ class ChainBackbone(Backbone):
                 )
         return taps
 
+    def prepare(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the first layer reads.
+
+        Args:
+          images: float32 [B, H, W, input_channels] in [0, 1].
+
+        Returns:
+          float32 [B, H, W, C], what the front end gives.
+        """
+        compute = self.front_end.compute
+        return super().prepare(images) if compute is None else compute(images)
+
     def activations(
         self,
         inputs: tf.Tensor,
@@ -199,10 +179,10 @@ class ChainBackbone(Backbone):
         convolutional: bool,
         visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
-        """Computes the named activations of mean-subtracted images.
+        """Computes the named activations of prepared images.
 
         Args:
-          inputs: float [B, H, W, input_channels] of the compute dtype.
+          inputs: float [B, H, W, C] of the compute dtype.
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`.
@@ -342,20 +322,6 @@ class ChainBackbone(Backbone):
             f"{self.name}: {place} a {height}x{width} map; with "
             f"convolutional=False images must be {size}x{size}"
         )
-
-
-def _scale_width(stage: Conv | Pool, multiplier: float) -> Conv | Pool:
-    """Scales the channels of a stage that has any."""
-    if isinstance(stage, Pool):
-        return stage
-    return dataclasses.replace(stage, channels=scale_channels(stage.channels, multiplier))
-
-
-def _with_top(stages: Sequence[Conv | Pool], channels: int) -> tuple[Conv | Pool, ...]:
-    """Returns the layers, the last convolution of `channels` unless that is 0."""
-    last = [stage for stage in stages if isinstance(stage, Conv)][-1]
-    wanted = dataclasses.replace(last, channels=channels or last.channels)
-    return tuple(wanted if stage is last else stage for stage in stages)
 
 
 def _pool(current: tf.Tensor, stage: Pool, padding: str) -> tf.Tensor:

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tfcolor.backbones.chain import ChainBackbone, ChainOptions, Conv, Pool
+from tfcolor.backbones.chain import ChainBackbone, ChainOptions
+from tfcolor.backbones.stages import Conv, Pool
 from tfcolor.core.options import option
 
 STAGES = (

@@ -97,6 +97,10 @@ class WidenedBackbone(Backbone):
             taps[name] = compose_tap(name, self.block_channels, windows, sizes, alignment, start)
         return taps
 
+    def prepare(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the base's first layer reads, float32 [B, H, W, C]."""
+        return self.base.prepare(images)
+
     def activations(
         self,
         inputs: tf.Tensor,
@@ -105,10 +109,10 @@ class WidenedBackbone(Backbone):
         convolutional: bool,
         visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
-        """Computes the named activations of mean-subtracted images.
+        """Computes the named activations of prepared images.
 
         Args:
-          inputs: float [B, H, W, input_channels] of the compute dtype.
+          inputs: float [B, H, W, C] of the compute dtype.
           seeds: int64 [B, 2], one stateless seed per example, or None.
           training: whether dropout and batch statistics are on.
           convolutional: as for `call`; False gives the base's.

@@ -137,10 +137,10 @@ class ResNet(Backbone):
         convolutional: bool,
         visitor: Visitor,
     ) -> dict[str, tf.Tensor]:
-        """Computes the named activations of mean-subtracted images.
+        """Computes the named activations of prepared images.
 
         Args:
-          inputs: float [B, H, W, input_channels] of the compute dtype.
+          inputs: float [B, H, W, C] of the compute dtype.
           seeds: not read: nothing is dropped.
           training: whether batch statistics are on.
           convolutional: as for `call`.

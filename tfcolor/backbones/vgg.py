@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from tfcolor.backbones.chain import ChainBackbone, Conv, FullyConnectedOptions, Pool
+from tfcolor.backbones.chain import ChainBackbone, FullyConnectedOptions
+from tfcolor.backbones.stages import Conv, Pool
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """(channels, number of convolutions) of each block; a pool follows each."""

@@ -14,6 +14,8 @@ Tensors: TypeAlias = dict[str, tf.Tensor]
 Example: TypeAlias = tuple[Tensors, Tensors]
 ExampleMaker: TypeAlias = Callable[..., Example]
 """From (image, seed), or (image, annotation, seed) where there are annotations."""
+PositionChooser: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+"""From the number of an example, int64 [] from 0, to the position of its image."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ def build_dataset(
     plan: BatchPlan,
     *,
     annotation: Annotation | None = None,
-    shuffle: bool = True,
+    choose: PositionChooser | None = None,
 ) -> tf.data.Dataset:
     """Builds the pipeline that yields the planned batches.
 
@@ -103,7 +105,8 @@ def build_dataset(
         whose shapes do not vary.
       plan: which examples to yield.
       annotation: what `make_example` gets between image and seed.
-      shuffle: whether each epoch goes through the images in its own order.
+      choose: which image each example shows; None goes through all of them, in
+        an order of its own in each epoch.
 
     Returns:
       Yields (inputs, targets) with a leading axis B: one pair per shard of each
@@ -120,7 +123,10 @@ def build_dataset(
     def make_planned(step: tf.Tensor) -> Example:
         batch, place = step // len(plan.slots), step % len(plan.slots)
         index = batch * plan.batch_size + tf.gather(slots, place)
-        position = example_position(index, reader.num_examples, plan.seed, shuffle=shuffle)
+        if choose is None:
+            position = example_position(index, reader.num_examples, plan.seed)
+        else:
+            position = choose(index)
         seed = tf.stack([tf.constant(plan.seed, tf.int64), index])
         inputs, targets = make_example(*_read_example(reader, annotation, position), seed)
         return {**inputs, "seed": seed}, targets
@@ -134,16 +140,15 @@ def build_dataset(
     return shards.prefetch(tf.data.AUTOTUNE).with_options(_exact_options())
 
 
-def example_position(
-    index: tf.Tensor, num_examples: int, seed: int, *, shuffle: bool = True
-) -> tf.Tensor:
+def example_position(index: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
     """Returns which image an example of the endless sequence shows.
+
+    Each epoch of N examples is a permutation of its own.
 
     Args:
       index: int64 [], the number of the example, from 0.
       num_examples: N, the number of images.
       seed: the run's seed.
-      shuffle: whether each epoch of N examples is a permutation of its own.
 
     Returns:
       int64 [] in [0, N).
@@ -154,8 +159,6 @@ def example_position(
       [0, 1, 2]
     """
     place = index % num_examples
-    if not shuffle:
-        return place
     epoch_seed = tf.stack(
         [tf.constant(derive_seed(seed, "epoch order"), tf.int64), index // num_examples]
     )

@@ -13,6 +13,7 @@ from tfcolor.inference.photographs import color_photograph
 from tfcolor.inference.sheet import build_sheet, colored_row
 from tfcolor.models.network import Network
 from tfcolor.tasks.autoencoder import AutoencoderTask
+from tfcolor.tasks.image_task import image_pixels
 
 NUM_PHOTOGRAPHS = 4
 MAX_SIDE = 256
@@ -57,8 +58,10 @@ class ReconstructionPreview:
     def __call__(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yields one (name, picture): a sheet uint8 [H, W, 3]."""
         outputs = self._network({"image": self._images}, training=False)
-        pictures = {"input": _pixels(self._images)}
-        pictures |= {entry: _pixels(outputs[f"{entry}_reconstruction"]) for entry in self._entries}
+        pictures = {"input": image_pixels(self._images)}
+        pictures |= {
+            entry: image_pixels(outputs[f"{entry}_reconstruction"]) for entry in self._entries
+        }
         count = len(self._images)
         rows = [{name: some[row] for name, some in pictures.items()} for row in range(count)]
         yield "reconstructed", build_sheet(rows)
@@ -69,12 +72,6 @@ def _choose(reader: ExampleReader) -> list[np.ndarray]:
     count = min(NUM_PHOTOGRAPHS, reader.num_examples)
     positions = [index * reader.num_examples // count for index in range(count)]
     return [reader.read(position)[0] for position in positions]
-
-
-def _pixels(images: tf.Tensor) -> np.ndarray:
-    """Returns float [B, S, S, 1 or 3] images as uint8 [B, S, S, 3]."""
-    pixels = np.round(255 * np.clip(images.numpy(), 0, 1)).astype(np.uint8)
-    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 
 def _small(image: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@ from tfcolor.core.taps import map_size
 ROLES = ("kernel", "bias", "scale")
 """Attributes under which layers keep their trainable variables."""
 
+PATCH_STRIDE = 2**40
+"""Between the seeds of the patches of an example: more than seeds of runs in use."""
+
 
 class Network(tf.keras.Model):
     """A backbone followed by a head.
@@ -17,6 +20,9 @@ class Network(tf.keras.Model):
     A head that samples maps at sparse locations may offer `build_sampler`. In
     training every map then passes through the sampler as the backbone makes it,
     with the same outputs and gradients in less time and memory.
+
+    An example may be several patches: the backbone then sees them one after the
+    other, as a batch of B * T images, and the head gets features of all of them.
 
     Args:
       backbone: turns images into feature maps.
@@ -39,21 +45,21 @@ class Network(tf.keras.Model):
         """Computes a task's outputs.
 
         Args:
-          inputs: `image`, float32 [B, H, W, C] in [0, 1]; in training `seed`,
-            int64 [B, 2]; and what the head reads (`locations`).
+          inputs: `image`, float32 [B, H, W, C] or [B, T, H, W, C] in [0, 1]; in
+            training `seed`, int64 [B, 2]; and what the head reads (`locations`).
           training: whether dropout and batch statistics are on.
 
         Returns:
           The head's outputs by name.
         """
-        images = inputs["image"]
+        images, seeds = _patches_as_batch(inputs["image"], inputs.get("seed"))
         taps = self.backbone.taps(*map_size(images))
         sampler = None
         if training and self.convolutional and hasattr(self.head, "build_sampler"):
             sampler = self.head.build_sampler(inputs, taps, map_size(images))
         features = self.backbone(
             images,
-            seeds=inputs.get("seed"),
+            seeds=seeds,
             training=training,
             convolutional=self.convolutional,
             visitor=sampler,
@@ -87,6 +93,21 @@ class JointNetwork(tf.keras.Model):
         super().__init__(name="network", autocast=False)
         self.backbone = backbone
         self.heads = list(heads)
+
+
+def _patches_as_batch(
+    images: tf.Tensor, seeds: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Returns [B * T, H, W, C] images and a seed for each; others as they are."""
+    if images.shape.rank == 4:
+        return images, seeds
+    num_patches = images.shape[1]
+    if seeds is not None:
+        # Examples differ in the second number; the first one tells patches apart.
+        patches = tf.range(num_patches, dtype=seeds.dtype) * PATCH_STRIDE
+        seeds = seeds[:, tf.newaxis] + tf.stack([patches, tf.zeros_like(patches)], axis=-1)
+        seeds = tf.reshape(seeds, [-1, 2])
+    return tf.reshape(images, [-1, *images.shape[2:]]), seeds
 
 
 def kernel_and_bias_variables(

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
-from tfcolor.backbones.chain import ChainBackbone, Pool
+from tfcolor.backbones.chain import ChainBackbone
+from tfcolor.backbones.stages import Pool
 from tfcolor.core.errors import UserError
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.layers.batch_norm import EPSILON

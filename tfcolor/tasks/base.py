@@ -1,8 +1,10 @@
 """The Task protocol: what is learned, without how it is updated."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 
 from tfcolor.core.taps import Tap
@@ -58,6 +60,63 @@ class Task(Protocol):
 
         `fitted` are metrics that have seen the training split, for baselines
         that must not be fitted to what they are measured on.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """A picture of one thing that a network sees, should answer or answers.
+
+    Args:
+      caption: what it shows, a few words.
+      pixels: uint8 [H, W, 3].
+    """
+
+    caption: str
+    pixels: np.ndarray
+
+
+@runtime_checkable
+class DepictedTask(Protocol):
+    """A task whose examples can be looked at."""
+
+    def depict(self, inputs: Tensors, targets: Tensors, outputs: Tensors) -> list[list[Panel]]:
+        """Returns what the network sees of each example, and what it must answer.
+
+        Args:
+          inputs: of one batch, as `make_dataset` yields them; eager tensors.
+          targets: all of them, likewise.
+          outputs: the network's.
+
+        Returns:
+          For each of the B examples the same number of panels.
+        """
+
+
+@runtime_checkable
+class RoundTask(Protocol):
+    """A task whose targets are made anew from its network, round by round.
+
+    The training loop calls `begin_round` before the first step of each round and
+    then asks for the data set again, from that step on. The data set depends on
+    nothing but its plan and `state`, so that a run resumes in mid-round.
+    """
+
+    state: tf.Module
+
+    def steps_per_round(self, batch_size: int) -> int:
+        """Returns how many of the task's own steps a round has, at least 1."""
+
+    def begin_round(self, network: Any, number: int, batch_size: int) -> Mapping[str, float]:
+        """Makes the targets of a round.
+
+        Args:
+          network: of the task, as it is now; `models.network.Network`.
+          number: of the round, from 0.
+          batch_size: examples per step, over all replicas.
+
+        Returns:
+          Figures for the records, by name.
         """
 
 

@@ -1,6 +1,5 @@
 """Measuring a task's losses on a fixed set of examples of one split."""
 
-import functools
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -24,11 +23,16 @@ class SplitMeasurement:
       member: the network and the task, which gives examples, losses and metrics.
       split: the split to read.
       num_examples: how many views, rounded up to whole batches.
+
+    Attributes:
+      sample: inputs, targets and outputs of the first batch when last measured.
     """
 
     def __init__(self, member: Member, split: str, num_examples: int) -> None:
         self.member, self.split = member, split
         self._num_examples = num_examples
+        self._examples: tf.data.Dataset | None = None
+        self.sample: tuple[Tensors, Tensors, Tensors] | None = None
 
     def measure(self, fitted: Metrics | None = None) -> tuple[Mapping[str, float], Metrics]:
         """Measures the network as it is now.
@@ -44,8 +48,12 @@ class SplitMeasurement:
         metrics = task.build_metrics(fitted)
         sums: dict[str, float] = {}
         count = 0.0
-        for inputs, targets in self._dataset:
+        self.sample = None
+        # Built at the first look, which a resumed run may not reach.
+        self._examples = self._examples or self._build_dataset()
+        for inputs, targets in self._examples:
             terms, targets, outputs = self._forward(inputs, targets)
+            self.sample = self.sample or (inputs, targets, outputs)
             for metric in metrics.values():
                 metric.update_state(targets, outputs)
             for name, term in terms.items():
@@ -56,9 +64,12 @@ class SplitMeasurement:
         figures |= {name: float(metric.result()) for name, metric in metrics.items()}
         return figures, metrics
 
-    @functools.cached_property
-    def _dataset(self) -> tf.data.Dataset:
-        """Returns the examples; built at the first look, which a resumed run may not reach."""
+    def forget_examples(self) -> None:
+        """Makes the next look ask the task for its examples again."""
+        self._examples = None
+
+    def _build_dataset(self) -> tf.data.Dataset:
+        """Returns the examples, always the same while the task does not change its targets."""
         batch_size = self.member.batch_size
         plan = BatchPlan(
             batch_size,

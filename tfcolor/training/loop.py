@@ -10,17 +10,19 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import ProgressReport, say
-from tfcolor.tasks.base import HELDOUT_SPLIT
+from tfcolor.tasks.base import HELDOUT_SPLIT, DepictedTask
 from tfcolor.training.checkpoints import Checkpoints
 from tfcolor.training.distribution import has_workers, is_chief, plan_batches
 from tfcolor.training.early_stopping import EarlyStopping
 from tfcolor.training.events import Events
+from tfcolor.training.example_sheet import depict_examples
 from tfcolor.training.heldout import Metrics, SplitMeasurement
 from tfcolor.training.joint import build_task_order, norm_freeze_step
 from tfcolor.training.members import Member, shared_network
 from tfcolor.training.optimizers import Update
 from tfcolor.training.options import JointOptions, OptimizationOptions, TrainingOptions
 from tfcolor.training.parking import ParkedSlots
+from tfcolor.training.rounds import Rounds
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StoppedError, StopRequest
@@ -87,6 +89,7 @@ class Trainer:
         self._parked: ParkedSlots | None = None
         if self._order.takes_turns and not run.joint.share_momentum:
             self._parked = ParkedSlots(self._update.slots_of_backbone(), len(run.members))
+        self._rounds = Rounds(run.members)
         self._batches: dict[int, Iterator[Any]] = {}
         self._stopping = _build_stopping(run)
         self._step_variable = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -96,6 +99,7 @@ class Trainer:
                 network=run.network,
                 optimizer=self._update,
                 **({} if self._parked is None else {"parked": self._parked}),
+                **({"rounds": self._rounds} if self._rounds.states else {}),
                 early_stopping=self._stopping,
                 step=self._step_variable,
             ),
@@ -138,6 +142,7 @@ class Trainer:
             return finished
         figures: Mapping[str, float] = {}
         if self.step == 0:
+            self._begin_rounds(range(len(self._run.members)))
             figures = self._look()
         if not self._is_last:
             figures = self._run_steps()
@@ -197,10 +202,21 @@ class Trainer:
             )
         return next(self._batches[task])
 
+    def _begin_rounds(self, tasks: Iterable[int]) -> None:
+        """Begins the rounds whose first step this is, with new batches."""
+        for task in tasks:
+            figures = self._rounds.begin(task, self._order.steps_before(self.step, task))
+            if figures is not None:
+                self._events.write("train", figures, self.step)
+                self._batches.pop(task, None)
+                for measurement in self._measurements[task]:
+                    measurement.forget_examples()
+
     def _advance(self) -> tuple[str, bool]:
         """Makes one step; returns a note if it was logged, and whether to stop."""
         step, options = self.step, self._run.training
         active = self._order.active(step)
+        self._begin_rounds(active)
         if self._parked is not None:
             self._parked.switch_to(active[0])
         drops = self._stopping.drops
@@ -279,7 +295,10 @@ class Trainer:
     ) -> dict[str, float]:
         """Records the figures of one split of one task and returns them by full name."""
         split, label = measurement.split, measurement.member.label
-        curve = "eval" if split == HELDOUT_SPLIT else "eval_train"
+        curve, task = "eval" if split == HELDOUT_SPLIT else "eval_train", measurement.member.task
+        if split == task.splits[-1] and isinstance(task, DepictedTask) and measurement.sample:
+            picture = depict_examples(task, *measurement.sample)
+            self._events.write(curve, {label("examples"): picture}, self.step)
         losses = {label(tag): value for tag, value in values.items() if tag != "constant_loss"}
         self._events.write(curve, losses, self.step)
         if "constant_loss" in values:
