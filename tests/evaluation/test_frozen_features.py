@@ -47,5 +47,5 @@ def test_taps_are_averaged_over_the_image_and_joined(trained, labelled_squares):
 def test_unknown_taps_and_sizes_are_named(trained):
     with pytest.raises(UsageError, match="unknown tap 'conv9'; known: conv1, conv2"):
         FrozenFeatures(trained, taps=("conv9",))
-    with pytest.raises(UsageError, match=r"size=48: without --few_label_taps .* takes 32"):
+    with pytest.raises(UsageError, match=r"size=48: .* images of 32 pixels; name taps"):
         FrozenFeatures(trained, size=48)

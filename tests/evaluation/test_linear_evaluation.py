@@ -64,3 +64,12 @@ def test_the_penalty_is_one_of_those_that_are_named(trained, reader, listed_imag
 def test_missing_test_images_are_a_usage_error(trained, reader):
     with pytest.raises(UsageError, match="--linear_evaluation_test_images is not given"):
         LinearEvaluationProtocol(LinearEvaluationOptions()).evaluate([trained], reader)
+
+
+def test_taps_describe_images_of_any_size(trained, reader, listed_images):
+    options = LinearEvaluationOptions(
+        test_images=listed_images, taps=("conv4b", "conv1"), size=40, strengths=(1.0,)
+    )
+    figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
+    channels = trained.network.backbone.tap_channels
+    assert figures["num_features"] == channels["conv4b"] + channels["conv1"]

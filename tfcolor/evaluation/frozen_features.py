@@ -41,8 +41,8 @@ class FrozenFeatures:
             lookup(backbone.tap_channels, name, "tap")
         if not taps and size not in (0, backbone.canonical_size):
             raise UsageError(
-                f"--few_label_size={size}: without --few_label_taps the backbone takes "
-                f"{backbone.canonical_size}"
+                f"size={size}: the backbone's top is of images of {backbone.canonical_size}"
+                " pixels; name taps for images of another size"
             )
         self.names = tuple(taps) or (TOP,)
         self._trained, self._batch_size = trained, batch_size

@@ -24,6 +24,9 @@ class LinearEvaluationOptions:
     taps: tuple[str, ...] = option(
         (), "taps whose averages over the image are probed; empty takes the backbone's top"
     )
+    size: int = option(
+        0, "side of the images that the backbone sees, pixels; 0 is the backbone's", minimum=0
+    )
     strengths: tuple[float, ...] = option(
         STRENGTHS,
         "inverse weights of the classifier's penalty among which cross-validation chooses",
@@ -75,7 +78,7 @@ class LinearEvaluationProtocol:
         reports = reports or Reports()
         reports.check()
         options = self._options
-        features = FrozenFeatures(trained, options.taps, batch_size=options.batch_size)
+        features = FrozenFeatures(trained, options.taps, options.size, options.batch_size)
         names, tests = reader.class_names, open_test_images(options.test_images, self.name)
         count = len(names) or 2**31
         own = LabelledImages(reader, label_annotation(reader, count))

@@ -3,6 +3,7 @@ from tfcolor.config.reproduction.study import (
     Cell,
     Column,
     Measure,
+    Measure,
     Row,
     Subject,
     Table,
@@ -27,6 +28,15 @@ def test_further_trainings_come_first_and_do_not_change_the_name():
     assert list(student.lineage()) == [*teachers, student]
     assert student.parents == (start, *teachers)
     assert student.run_name == "start+student"
+
+
+def test_a_column_reads_a_figure_or_that_of_a_run_by_itself():
+    measure = Measure("m", "few_label", "labels")
+    column = Column("c", "C", measure, "curve.1.mean", own_key="heldout/accuracy")
+    assert column.read({"curve": [{"mean": 0.25}, {"mean": 0.5}]}) == 50
+    assert column.read({"heldout/accuracy": 0.3}) == 30
+    assert column.read({"curve": [{"mean": 0.25}]}) is None
+    assert column.read({"curve": 0.5}) is None
 
 
 def test_a_table_with_axes_is_a_figure():

@@ -1,7 +1,7 @@
 """What a reproduced table is made of: trainings, measures, cells, rows, columns."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 SMALL, FULL = "small", "full"
@@ -102,7 +102,8 @@ class Column:
       name: for `--columns`.
       title: as the report shows it.
       measure: how its cells are measured.
-      key: name of the figure in the JSON of `evaluate`.
+      key: name of the figure in the JSON of `evaluate`; "curve.0.mean" is the mean
+        of the first point of a curve.
       digits: decimals in the report.
       factor: from the figure to the published unit, 100 for percent.
       own_key: name of the figure in the result of a run that measures itself;
@@ -126,8 +127,22 @@ class Column:
         Returns:
           The number; None if it is not among the figures.
         """
-        value = figures.get(self.key, figures.get(self.own_key))
+        value = _follow(figures, self.key)
+        if value is None and self.own_key:
+            value = figures.get(self.own_key)
         return None if value is None else self.factor * float(value)
+
+
+def _follow(figures: Any, path: str) -> Any:
+    """Returns what lies in nested figures under names and numbers with dots, or None."""
+    for step in path.split("."):
+        if isinstance(figures, Mapping):
+            figures = figures.get(step)
+        elif isinstance(figures, Sequence) and step.isdigit() and int(step) < len(figures):
+            figures = figures[int(step)]
+        else:
+            return None
+    return figures
 
 
 @dataclasses.dataclass(frozen=True)
