@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tfcolor.config.command import define_flags, execute
-from tfcolor.config.assembly import build_network, build_task
+from tfcolor.config.assembly import build_network, build_task, open_experiment_readers
+from tfcolor.config.completion import complete_experiment
 from tfcolor.config.experiment import read_experiment
 from tfcolor.config.parts_runs import read_fit_experiment
 from tfcolor.evaluation import preview
@@ -41,6 +42,8 @@ TWINS = [
     Path("configs/classification_vgg16_gray_imagenet.cfg"),
     Path("configs/colorization_vgg16_small.cfg"),
 ]
+# The tasks make batches, losses and gradients in tests/tasks/test_base.py.
+PRETEXTS = [config for config in CONFIGS if config.parent.name == "pretext"]
 # What rows share, or what is laid over them: no experiments by themselves.
 PARTS = [config for config in CONFIGS if config.parent.name == "base"]
 FLAG = re.compile(r"--(\w+)=(.*)")
@@ -153,7 +156,9 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PARTS, *FITS]], ids=str
+    "config",
+    [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PRETEXTS, *PARTS, *FITS]],
+    ids=str,
 )
 def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
     # Gigabytes, whose writing other tests cover.
@@ -195,6 +200,21 @@ def test_row_of_chapter_3_gives_a_network(config):
     assert network.backbone.input_channels == (3 if "color" in config.stem else 1)
     taps = experiment.task.taps or tuple(network.backbone.tap_channels)
     assert network.head.hidden.tap_names == taps
+
+
+@pytest.mark.parametrize("config", PRETEXTS, ids=str)
+def test_pretext_config_gives_a_network(config, labelled_photos):
+    flags = [f"--images={labelled_photos}", "--alexnet_width_multiplier=0.03125"]
+    flags += ["--deep_clustering_num_clusters=2"]  # of five photographs
+    flag_values = define_flags(COMMAND)
+    flag_values([COMMAND.name, f"--flagfile={config}", *flags])
+    experiment = read_experiment(flag_values)
+    (readers,) = open_experiment_readers(experiment)
+    experiment = complete_experiment(experiment, (readers,), flag_values)
+    task = build_task(experiment, {})
+    network = build_network(experiment, task)
+    assert network.backbone.input_channels == (1 if config.stem == "colorization" else 3)
+    assert network.convolutional == (config.stem != "supervised")
 
 
 @pytest.mark.parametrize("config", SMOKE, ids=str)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.backbones.alexnet import AlexNet, AlexNetOptions
+from tfcolor.core.errors import UsageError
 
 COUNTS = (34944, 307456, 885120, 663936, 442624, 37752832, 16781312)
 
@@ -59,3 +60,8 @@ def test_lrn_changes_the_second_layer_only():
     )
     np.testing.assert_array_equal(plain["conv1"], normalized["conv1"])
     assert np.abs(plain["conv2"] - normalized["conv2"]).max() > 0
+
+
+def test_lrn_does_not_reach_across_what_is_kept_apart():
+    with pytest.raises(UsageError, match="--alexnet_use_lrn with --alexnet_front_end=split_lab"):
+        _small(use_lrn=True, front_end="split_lab")

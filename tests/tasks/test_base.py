@@ -5,12 +5,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.moving_scenes import moving_scene, write_video
 from tfcolor.backbones import BACKBONES
 from tfcolor.core.options import check_options
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import open_images
 from tfcolor.data.sources.label_maps import LabelMapSource
+from tfcolor.data.sources.video import open_video
 from tfcolor.data.sources.voc import PresenceSource
 from tfcolor.models.network import Network
 from tfcolor.models.teacher import Teacher
@@ -18,6 +20,7 @@ from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, complete_targets
 
 BATCH = 3
+VIDEO_TASKS = ("motion_segmentation", "video_flow", "video_saliency")
 SMALL = {
     "colorization": {
         "crop_size": 33,
@@ -31,6 +34,11 @@ SMALL = {
     "distillation": {"num_classes": 3, "crop_size": 224},
     "autoencoder": {"crop_size": 224, "shortcuts": ("conv3_3", "fc6"), "ladder_weight": 0.1},
     "multilabel": {"num_classes": 3, "crop_size": 224},
+    "deep_clustering": {"readout": "average", "crop_size": 32, "num_clusters": 3},
+    "split_brain": {"crop_size": 33, "min_side": 33, "max_side": 40},
+    "exemplar": {"readout": "average", "patch_size": 32},
+    "exemplar_classes": {"readout": "average", "patch_size": 32, "num_classes": 6},
+    "simclr": {"readout": "average", "crop_size": 32},
     "segmentation": {
         "num_classes": 4,
         "crop_size": 33,
@@ -38,8 +46,45 @@ SMALL = {
         "edge": 2,
         "hidden_units": 8,
     },
+    "inpainting": {
+        "readout": "map",
+        "crop_size": 32,
+        "min_side": 32,
+        "max_side": 40,
+        "channels": 4,
+        "reconstruction_weight": 0.9,
+    },
+    "bigan": {
+        "readout": "average",
+        "crop_size": 32,
+        "min_side": 32,
+        "max_side": 40,
+        "code_size": 5,
+        "channels": 4,
+        "num_units": 8,
+    },
+    "rotation": {"readout": "average", "crop_size": 33, "min_side": 33, "max_side": 40},
+    "motion_segmentation": {"crop_size": 48, "hidden_units": 8, "cache_folder": ""},
+    "video_flow": {
+        "crop_size": 33,
+        "num_pairs": 5,
+        "edge": 2,
+        "hidden_units": 8,
+        "cache_folder": "",
+    },
+    "video_saliency": {
+        "crop_size": 33,
+        "num_locations": 5,
+        "edge": 2,
+        "hidden_units": 8,
+        "cache_folder": "",
+    },
+    "jigsaw": {"readout": "average", "tile_size": 33},
+    "relative_position": {"readout": "average", "patch_size": 33, "hidden_sizes": (8,)},
 }
 """Options that make a task small; a task that is not here runs at its defaults."""
+FRONT_ENDS = {"split_brain": "split_lab"}
+"""Of the backbone, where a task needs one."""
 
 
 class Stripes:
@@ -67,10 +112,16 @@ def sources(labelled_photos, tmp_path_factory):
         labels = np.array(Image.open(path).convert("L")) // 52  # 4 is void
         maps.append(folder / f"{number}.png")
         Image.fromarray(labels).save(maps[-1])
-    return {
-        "multilabel": PresenceSource(paths, presence, ("a", "b", "c")),
-        "segmentation": LabelMapSource(paths, maps, ("a", "b", "c", "d"), extra_void_label=4),
-    } | dict.fromkeys(("autoencoder", "colorization", "classification", "distillation"), plain)
+    scene, _ = moving_scene(14, (64, 72), (1.2, 1.6), square=(30, 25))
+    video = open_video(write_video(folder / "moving.avi", scene))
+    return (
+        dict.fromkeys(TASKS, plain)
+        | dict.fromkeys(VIDEO_TASKS, video)
+        | {
+            "multilabel": PresenceSource(paths, presence, ("a", "b", "c")),
+            "segmentation": LabelMapSource(paths, maps, ("a", "b", "c", "d"), extra_void_label=4),
+        }
+    )
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -100,7 +151,8 @@ def _batch(task, split=TRAIN_SPLIT, **plan):
 
 def _network(task, seed=0):
     kind = BACKBONES["vgg16"]
-    options = kind.Options(width_multiplier=1 / 32)
+    front_end = FRONT_ENDS.get(task.name, "none")
+    options = kind.Options(width_multiplier=1 / 32, front_end=front_end)
     backbone = kind(options, input_channels=task.input_channels, seed=seed)
     head = task.build_head(backbone.taps(32, 32), seed)
     return Network(backbone, head, convolutional=getattr(task, "convolutional", True))

@@ -2,7 +2,7 @@ import pytest
 
 from tfcolor.core.errors import UsageError
 from tfcolor.data.transforms import ViewOptions
-from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_crop_size
+from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_side
 
 
 def test_training_views_are_cut_as_the_options_say():
@@ -13,6 +13,6 @@ def test_training_views_are_cut_as_the_options_say():
 
 
 def test_views_have_the_size_that_the_backbone_takes():
-    assert [canonical_crop_size(asked, 224, "multilabel") for asked in (0, 224)] == [224, 224]
+    assert [canonical_side(asked, 224, "multilabel_crop_size") for asked in (0, 224)] == [224, 224]
     with pytest.raises(UsageError, match=r"^--multilabel_crop_size=200: the backbone takes 224$"):
-        canonical_crop_size(200, 224, "multilabel")
+        canonical_side(200, 224, "multilabel_crop_size")

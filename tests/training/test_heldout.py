@@ -1,8 +1,10 @@
+import functools
+
 import numpy as np
 import pytest
 
 from tfcolor.core.seeds import derive_seed
-from tfcolor.training.heldout import SplitMeasurement
+from tfcolor.training.heldout import SplitMeasurement, build_forward, build_measurements
 from tfcolor.training.members import Member
 
 
@@ -13,7 +15,7 @@ def measure(line_task, build_line_network):
 
     def build(split="heldout", num_examples=6, seed=5):
         member = Member(line_task, network, batch_size=4, seed=seed)
-        return network, SplitMeasurement(member, split, num_examples)
+        return network, SplitMeasurement(member, split, num_examples, build_forward(member))
 
     return build
 
@@ -65,5 +67,33 @@ def test_split_and_seed_choose_the_examples(measure):
     assert len(set(losses)) == 3
 
 
-def test_split_is_named(measure):
-    assert measure("train")[1].split == "train"
+def test_all_splits_are_measured_by_one_graph(line_task, build_line_network):
+    member = Member(line_task, build_line_network(), batch_size=4, seed=5)
+    train, heldout = build_measurements(member, 6)
+    assert (train.split, heldout.split) == ("train", "heldout")
+    assert train._forward is heldout._forward
+    assert train.measure()[0]["loss"] != heldout.measure()[0]["loss"]
+    assert train._forward.experimental_get_tracing_count() == 1
+
+
+def test_the_first_batch_can_be_looked_at(measure, make_line_examples):
+    network, measurement = measure()
+    assert measurement.sample is None
+    measurement.measure()
+    inputs, targets, outputs = measurement.sample
+    seed = derive_seed(5, "measure/heldout")
+    expected_inputs, expected_targets = make_line_examples("heldout", seed, np.arange(4))
+    np.testing.assert_allclose(inputs["x"], expected_inputs["x"], rtol=1e-6)
+    np.testing.assert_allclose(targets["y"], expected_targets["y"], rtol=1e-6)
+    np.testing.assert_allclose(outputs["y"], network(inputs)["y"], rtol=1e-5)
+
+
+def test_examples_are_asked_for_again_where_they_changed(measure, monkeypatch):
+    _, measurement = measure()
+    before = measurement.measure()[0]["loss"]
+    task = measurement.member.task
+    changed = functools.partial(task.make_dataset, "train")
+    monkeypatch.setattr(task, "make_dataset", lambda split, plan: changed(plan))
+    assert measurement.measure()[0]["loss"] == before
+    measurement.forget_examples()
+    assert measurement.measure()[0]["loss"] != before

@@ -272,3 +272,48 @@ def test_a_run_without_a_heldout_split_watches_the_training_split(trainer, line_
     result = trainer(task=task, num_steps=1).train()
     assert "heldout/loss" not in result
     assert result["best_loss"] <= result["train/loss"] < math.inf
+
+
+class RoundTask:
+    """The line task, whose targets move up with every round of five steps."""
+
+    def __init__(self, task):
+        self._task = task
+        self.state = tf.Module()
+        self.state.shift = tf.Variable(0.0, trainable=False)
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def steps_per_round(self, batch_size):
+        return 25 // batch_size
+
+    def begin_round(self, network, number, batch_size):
+        self.state.shift.assign(float(number))
+        return {"kernel": float(network.dense.kernel[0, 0]), "shift": float(number)}
+
+    def make_dataset(self, split, plan):
+        shift = self.state.shift.numpy()
+        examples = self._task.make_dataset(split, plan)
+        return examples.map(lambda inputs, targets: (inputs, {"y": targets["y"] + shift}))
+
+
+def logged(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_rounds_begin_in_time_and_go_on_after_a_stop(
+    build_trainer, line_task, stop_after, tmp_path
+):
+    whole = build_trainer(tmp_path / "whole", task=RoundTask(line_task)).train()
+    lines = logged(tmp_path / "whole")
+    assert {line["step"]: line["shift"] for line in lines if "shift" in line} == {2: 0, 6: 1, 12: 2}
+    for step in (5, 7):  # before the first step of a round, and within one
+        folder = tmp_path / str(step)
+        with pytest.raises(StoppedError):
+            request = stop_after(step)
+            build_trainer(folder, task=RoundTask(line_task), request=request).train()
+        resumed = build_trainer(folder, task=RoundTask(line_task)).train()
+        assert {**resumed, "wall_seconds": 0} == {**whole, "wall_seconds": 0}
+        losses = [(line["step"], line["loss"]) for line in logged(folder)]
+        assert losses == [(line["step"], line["loss"]) for line in lines]

@@ -4,6 +4,7 @@ import dataclasses
 
 from tfcolor.backbones.chain import ChainBackbone, FullyConnectedOptions
 from tfcolor.backbones.stages import Conv, Pool
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 
 
@@ -25,6 +26,10 @@ class AlexNet(ChainBackbone):
       input_channels: 1 for gray, 3 for RGB.
       seed: every initial kernel and every dropout mask derives from it.
 
+    Raises:
+      UsageError: if response normalization would cross the border between what
+        the front end keeps apart; and as `ChainBackbone`.
+
     References:
       Krizhevsky, Sutskever, Hinton. ImageNet Classification with Deep
       Convolutional Neural Networks. NIPS 2012.
@@ -35,6 +40,11 @@ class AlexNet(ChainBackbone):
     stops_early = True
 
     def __init__(self, options: AlexNetOptions, input_channels: int, seed: int) -> None:
+        if options.use_lrn and options.front_end == "split_lab":
+            raise UsageError(
+                "--alexnet_use_lrn with --alexnet_front_end=split_lab: response normalization"
+                " would mix lightness and color, expected one of them"
+            )
         stages = _stages(options.use_lrn, options.dropout_rate)
         super().__init__("alexnet", "x", stages, options, input_channels, seed)
 

@@ -12,6 +12,7 @@ from tfcolor.analysis import (
     first_filters,
     gradient_norm,
     learning_curve,
+    loss_curves,
     part_pictures,
     permutations,
     top_activations,
@@ -23,6 +24,7 @@ from tfcolor.analysis.findings import Findings, check_folder, write_findings
 from tfcolor.analysis.first_filters import show_first_filters
 from tfcolor.analysis.gradient_norm import trace_gradient
 from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
+from tfcolor.analysis.loss_curves import LossCurvesOptions, compare_losses
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
 from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
 from tfcolor.config.assembly import load_network
@@ -48,6 +50,7 @@ NUM_RUNS = {
     top_activations.NAME: (1, 2),
     first_filters.NAME: (1, 1),
     learning_curve.NAME: (1, 1),
+    loss_curves.NAME: (0, 0),
     variations.NAME: (0, 0),
     part_pictures.NAME: (1, 2),
     feature_transformation.NAME: (1, 1),
@@ -88,6 +91,7 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (FeatureShiftOptions, ""),
     (TopActivationsOptions, ""),
     (LearningCurveOptions, ""),
+    (LossCurvesOptions, ""),
     (DivergenceShapesOptions, "divergence_shapes_"),
     (PhotographOptions, ""),
     (SizeOptions, "network_"),
@@ -150,6 +154,9 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     if chosen.analysis == learning_curve.NAME:
         options = read_options(LearningCurveOptions, "", flag_values)
         return trace_learning(chosen.model, options, _steps_per_epoch(chosen.model, options))
+    if chosen.analysis == loss_curves.NAME:
+        curves = read_options(LossCurvesOptions, "", flag_values).curves
+        return compare_losses(curves, flag_values.smoothing)
     if chosen.analysis == gradient_norm.NAME:
         return trace_gradient(chosen.model, flag_values.smoothing)
     if chosen.analysis == divergence_shapes.NAME:

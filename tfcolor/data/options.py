@@ -17,6 +17,7 @@ from tfcolor.data.samples import (
 )
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.opening import open_source
+from tfcolor.data.sources.video import VideoSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class DataOptions:
         "TFRecord shards, tfds:NAME[:SPLIT], voc:FOLDER[:SPLIT], voc_segmentation:FOLDER[:SPLIT], "
         "camvid:FOLDER[:SPLIT], cifar100:FOLDER[:SPLIT], cifar100_coarse:FOLDER[:SPLIT], "
         "mnist:FOLDER[:train|:test], mnist_{basic,bg_rand,bg_img,rot,bg_img_rot}:FOLDER[:SPLIT], "
+        "video:FOLDER_OR_FILE[:train|:heldout][:COUNT] for COUNT frames of each clip, "
         "builtin:photos[:train|:heldout], builtin:digits[:train|:test] or builtin:digits_rot; "
         "several are joined with commas",
     )
@@ -140,7 +142,12 @@ def _open_splits(options: DataOptions) -> dict[str, Source]:
 
 
 def _set_aside(source: Source, fraction: float) -> dict[str, Source]:
-    """Splits a source by a hash of each name: a new file moves at most one other."""
+    """Splits a source by a hash of each name: a new file moves at most one other.
+
+    Videos are split in time instead.
+    """
+    if isinstance(source, VideoSource):
+        return source.set_aside(fraction)
     order = hashed_order(source)
     count = min(max(round(fraction * len(order)), 1), len(order) - 1)
     return {

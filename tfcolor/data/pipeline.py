@@ -120,6 +120,7 @@ def build_dataset(
     reader.read(0)
     slots = tf.constant(plan.slots, tf.int64)
 
+    @tf.autograph.experimental.do_not_convert  # takes a second, and nothing needs it
     def make_planned(step: tf.Tensor) -> Example:
         batch, place = step // len(plan.slots), step % len(plan.slots)
         index = batch * plan.batch_size + tf.gather(slots, place)
@@ -131,12 +132,16 @@ def build_dataset(
         inputs, targets = make_example(*_read_example(reader, annotation, position), seed)
         return {**inputs, "seed": seed}, targets
 
+    @tf.autograph.experimental.do_not_convert
+    def split_batch(inputs: Tensors, targets: Tensors) -> tf.data.Dataset:
+        return _split((inputs, targets), plan.sizes)
+
     steps = tf.data.Dataset.counter(plan.first_batch * len(plan.slots))
     if plan.num_batches is not None:
         steps = steps.take(plan.num_batches * len(plan.slots))
     examples = steps.map(make_planned, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = examples.batch(len(plan.slots), drop_remainder=True)
-    shards = batches.flat_map(lambda *batch: _split(batch, plan.sizes))
+    shards = batches.flat_map(split_batch)
     return shards.prefetch(tf.data.AUTOTUNE).with_options(_exact_options())
 
 
@@ -191,6 +196,7 @@ def _split(batch: Example, sizes: list[int]) -> tf.data.Dataset:
     ends = tf.cumsum(tf.constant(sizes, tf.int64))
     is_even = len(set(sizes)) == 1
 
+    @tf.autograph.experimental.do_not_convert
     def slice_shard(shard: tf.Tensor) -> Example:
         begin = ends[shard] - tf.gather(tf.constant(sizes, tf.int64), shard)
 

@@ -34,6 +34,9 @@ def embedding_size(taps: Mapping[str, Tap]) -> int:
     Args:
       taps: what `build_head` is given; the last one is the top.
 
+    Returns:
+      The channels of the top.
+
     Example:
       >>> embedding_size({"conv1": Tap("conv1", 2, 0.5, 8), "top": Tap("top", 32, 15.5, 192)})
       192

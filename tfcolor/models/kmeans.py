@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.errors import UserError
 from tfcolor.core.seeds import derive_seed
+from tfcolor.data.clusters import fit_whitening
 from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
 from tfcolor.layers.convolution import Convolution
 from tfcolor.models.surgery import scaling_obstacle
@@ -22,8 +22,6 @@ MAX_PATCHES = 20_000
 """Patches that the filters of one layer come from."""
 MAX_PATCH_SIZE = 5000
 """Numbers in a patch that can still be whitened, in time and memory."""
-MIN_RELATIVE_VARIANCE = 1e-6
-"""Principal components with less of the largest one's variance are left out."""
 RATE_IMAGES, RATE_BATCH = 16, 4
 """Images that gradients are measured on, and how many at a time."""
 
@@ -96,15 +94,13 @@ def kmeans_filters(patches: np.ndarray, num_filters: int, seed: int) -> np.ndarr
     """
     from sklearn.cluster import MiniBatchKMeans  # slow to import; most runs do not need it
 
-    centered = patches - patches.mean(axis=0)
-    whitening = _whitening(centered, num_filters)
-    white = centered @ whitening
-    lengths = np.linalg.norm(white, axis=1, keepdims=True)
-    white = (white / np.maximum(lengths, np.finfo(np.float32).tiny))[lengths[:, 0] > 0]
+    whitening = fit_whitening(patches, num_filters)
+    white = whitening.directions(patches)
+    white = white[white.any(axis=1)]
     clusters = MiniBatchKMeans(
         num_filters, init="k-means++", n_init=1, batch_size=10 * num_filters, random_state=seed
     )
-    return (whitening @ clusters.fit(white).cluster_centers_.T).astype(np.float32)
+    return (whitening.projection @ clusters.fit(white).cluster_centers_.T).astype(np.float32)
 
 
 def equalize_rates(
@@ -192,17 +188,6 @@ def _sample_patches(inputs: np.ndarray, size: int, seed: int) -> np.ndarray:
     example, row, column = (one[:, None, None] for one in np.unravel_index(places, shape))
     offsets = np.arange(size)
     return inputs[example, row + offsets[:, None], column + offsets]
-
-
-def _whitening(centered: np.ndarray, num_components: int) -> np.ndarray:
-    """Returns [D, k] from centered [N, D] patches to components of unit variance."""
-    size = centered.shape[1]
-    variances, components = scipy.linalg.eigh(
-        centered.T @ centered / len(centered),
-        subset_by_index=[max(size - num_components, 0), size - 1],
-    )
-    is_kept = variances > MIN_RELATIVE_VARIANCE * max(variances[-1], np.finfo(np.float32).tiny)
-    return components[:, is_kept] / np.sqrt(variances[is_kept])
 
 
 def _normalize_features(

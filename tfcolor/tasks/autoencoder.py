@@ -15,7 +15,7 @@ from tfcolor.heads.decoder import CODE, DecoderHead, DecoderOptions, shortcut_ta
 from tfcolor.losses.normal_divergence import normal_divergence
 from tfcolor.metrics.definitions import peak_signal_to_noise
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
-from tfcolor.tasks.canonical_view import canonical_crop_size
+from tfcolor.tasks.canonical_view import canonical_side
 from tfcolor.tasks.image_task import ImageTask
 
 ERROR_WEIGHT = 50 * 0.25
@@ -80,7 +80,7 @@ class AutoencoderOptions:
           UsageError: if the backbone takes views of another size.
         """
         del readers
-        crop_size = canonical_crop_size(self.crop_size, canonical_size, "autoencoder")
+        crop_size = canonical_side(self.crop_size, canonical_size, "autoencoder_crop_size")
         return dataclasses.replace(self, crop_size=crop_size)
 
 

@@ -84,9 +84,10 @@ class DepictedTask(Protocol):
         """Returns what the network sees of each example, and what it must answer.
 
         Args:
-          inputs: of one batch, as `make_dataset` yields them; eager tensors.
+          inputs: of one batch as `make_dataset` yields them, `image` float32
+            [B, H, W, C] and more; eager.
           targets: all of them, likewise.
-          outputs: the network's.
+          outputs: the network's, likewise.
 
         Returns:
           For each of the B examples the same number of panels.
@@ -97,8 +98,9 @@ class DepictedTask(Protocol):
 class RoundTask(Protocol):
     """A task whose targets are made anew from its network, round by round.
 
-    The training loop calls `begin_round` before the first step of each round and
-    then asks for the data set again, from that step on. The data set depends on
+    The training loop calls `begin_round` before the first step of each round,
+    forgets the momentum of its head, and asks for the data set again, from that
+    step on. The data set depends on
     nothing but its plan and `state`, so that a run resumes in mid-round.
     """
 

@@ -28,13 +28,13 @@ class CanonicalViewOptions:
         )
 
 
-def canonical_crop_size(asked: int, canonical_size: int, task: str) -> int:
+def canonical_side(asked: int, canonical_size: int, flag: str) -> int:
     """Returns the side of a task's views.
 
     Args:
       asked: by the options, pixels; 0 for whatever the backbone takes.
       canonical_size: what the backbone takes, pixels.
-      task: its name, for the error.
+      flag: the option's name with the task's prefix, for the error.
 
     Returns:
       `canonical_size`.
@@ -43,9 +43,9 @@ def canonical_crop_size(asked: int, canonical_size: int, task: str) -> int:
       UsageError: if another side is asked for.
 
     Example:
-      >>> canonical_crop_size(0, 32, "classification")
+      >>> canonical_side(0, 32, "classification_crop_size")
       32
     """
     if asked not in (0, canonical_size):
-        raise UsageError(f"--{task}_crop_size={asked}: the backbone takes {canonical_size}")
+        raise UsageError(f"--{flag}={asked}: the backbone takes {canonical_size}")
     return canonical_size

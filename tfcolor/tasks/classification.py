@@ -21,7 +21,7 @@ from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.losses.classification import CLASSIFICATION_LOSSES
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
-from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_crop_size
+from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_side
 
 NUM_GUESSES = 5
 """Guesses of the second accuracy, measured where there are more classes."""
@@ -76,7 +76,7 @@ class ClassificationOptions(CanonicalViewOptions):
                 f"--classification_num_classes={num_classes}: expected at least {least}; "
                 f"--images names {len(names) or 'no'} classes"
             )
-        crop_size = canonical_crop_size(self.crop_size, canonical_size, "classification")
+        crop_size = canonical_side(self.crop_size, canonical_size, "classification_crop_size")
         return dataclasses.replace(self, num_classes=num_classes, crop_size=crop_size)
 
 

@@ -18,7 +18,7 @@ from tfcolor.losses.distillation import normalized_divergence, temperature_diver
 from tfcolor.models.calibration import NORMALIZATIONS
 from tfcolor.models.teacher import LEVELS, TASK, TOP, Teacher
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
-from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_crop_size
+from tfcolor.tasks.canonical_view import CanonicalViewOptions, canonical_side
 from tfcolor.tasks.classification import TopAccuracy
 from tfcolor.tasks.image_task import ImageTask
 
@@ -97,7 +97,7 @@ class DistillationOptions(CanonicalViewOptions):
           UsageError: if the backbone takes views of another size.
         """
         del readers
-        crop_size = canonical_crop_size(self.crop_size, canonical_size, "distillation")
+        crop_size = canonical_side(self.crop_size, canonical_size, "distillation_crop_size")
         return dataclasses.replace(self, crop_size=crop_size)
 
 

@@ -17,7 +17,7 @@ from tfcolor.losses.presence import presence_cross_entropy
 from tfcolor.metrics.average_precision import MeanAveragePrecision
 from tfcolor.tasks.annotated import AnnotatedTask
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
-from tfcolor.tasks.canonical_view import canonical_crop_size
+from tfcolor.tasks.canonical_view import canonical_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class MultilabelOptions:
             raise UsageError(
                 f"--multilabel_num_classes={self.num_classes}: --images has {known} classes"
             )
-        crop_size = canonical_crop_size(self.crop_size, canonical_size, "multilabel")
+        crop_size = canonical_side(self.crop_size, canonical_size, "multilabel_crop_size")
         return dataclasses.replace(self, num_classes=known, crop_size=crop_size)
 
 

@@ -9,7 +9,7 @@ from tfcolor.core.options import option
 from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
 from tfcolor.tasks.base import Tensors, count_examples
-from tfcolor.tasks.canonical_view import canonical_crop_size
+from tfcolor.tasks.canonical_view import canonical_side
 from tfcolor.tasks.image_task import ImageTask
 
 
@@ -41,7 +41,7 @@ class PretextOptions:
         """
         if self.readout == "average":
             return asked or canonical_size
-        return canonical_crop_size(asked, canonical_size, flag)
+        return canonical_side(asked, canonical_size, flag)
 
 
 class PretextTask(ImageTask):

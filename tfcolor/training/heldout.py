@@ -1,6 +1,6 @@
 """Measuring a task's losses on a fixed set of examples of one split."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -11,6 +11,7 @@ from tfcolor.tasks.base import Tensors, complete_targets
 from tfcolor.training.members import Member
 
 Metrics: TypeAlias = Mapping[str, tf.keras.metrics.Metric]
+Forward: TypeAlias = Callable[[Tensors, Tensors], tuple[Tensors, Tensors, Tensors]]
 
 
 class SplitMeasurement:
@@ -23,14 +24,15 @@ class SplitMeasurement:
       member: the network and the task, which gives examples, losses and metrics.
       split: the split to read.
       num_examples: how many views, rounded up to whole batches.
+      forward: computes losses, targets and outputs of the member's batches.
 
     Attributes:
       sample: inputs, targets and outputs of the first batch when last measured.
     """
 
-    def __init__(self, member: Member, split: str, num_examples: int) -> None:
+    def __init__(self, member: Member, split: str, num_examples: int, forward: Forward) -> None:
         self.member, self.split = member, split
-        self._num_examples = num_examples
+        self._num_examples, self._forward = num_examples, forward
         self._examples: tf.data.Dataset | None = None
         self.sample: tuple[Tensors, Tensors, Tensors] | None = None
 
@@ -79,10 +81,35 @@ class SplitMeasurement:
         )
         return self.member.task.make_dataset(self.split, plan)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _forward(self, inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors, Tensors]:
-        """Returns the unreduced losses, all targets and the outputs of one batch."""
-        task = self.member.task
-        targets = complete_targets(task, inputs, targets)
-        outputs = self.member.network(inputs, training=False)
-        return task.compute_losses(targets, outputs), targets, outputs
+
+def build_measurements(member: Member, num_examples: int) -> list[SplitMeasurement]:
+    """Returns a measurement for every split of a task; they share one graph.
+
+    Args:
+      member: the network and the task.
+      num_examples: how many views of each split, rounded up to whole batches.
+
+    Returns:
+      In the order of the task's splits.
+    """
+    forward = build_forward(member)
+    return [SplitMeasurement(member, split, num_examples, forward) for split in member.task.splits]
+
+
+def build_forward(member: Member) -> Forward:
+    """Returns the graph of a network as it is measured.
+
+    Args:
+      member: the network and the task.
+
+    Returns:
+      From the inputs and targets of a batch to unreduced losses, all targets and
+      outputs.
+    """
+
+    def compute(inputs: Tensors, targets: Tensors) -> tuple[Tensors, Tensors, Tensors]:
+        targets = complete_targets(member.task, inputs, targets)
+        outputs = member.network(inputs, training=False)
+        return member.task.compute_losses(targets, outputs), targets, outputs
+
+    return tf.function(compute, autograph=False, reduce_retracing=True)

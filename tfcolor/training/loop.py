@@ -16,7 +16,7 @@ from tfcolor.training.distribution import has_workers, is_chief, plan_batches
 from tfcolor.training.early_stopping import EarlyStopping
 from tfcolor.training.events import Events
 from tfcolor.training.example_sheet import depict_examples
-from tfcolor.training.heldout import Metrics, SplitMeasurement
+from tfcolor.training.heldout import Metrics, SplitMeasurement, build_measurements
 from tfcolor.training.joint import build_task_order, norm_freeze_step
 from tfcolor.training.members import Member, shared_network
 from tfcolor.training.optimizers import Update
@@ -90,6 +90,7 @@ class Trainer:
         if self._order.takes_turns and not run.joint.share_momentum:
             self._parked = ParkedSlots(self._update.slots_of_backbone(), len(run.members))
         self._rounds = Rounds(run.members)
+        self._round_figures: dict[str, float] = {}
         self._batches: dict[int, Iterator[Any]] = {}
         self._stopping = _build_stopping(run)
         self._step_variable = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -109,11 +110,7 @@ class Trainer:
         self._events = Events(run.directory.events, is_active=self._is_chief)
         self._train_step = TrainStep(run.strategy, run.members, self._update)
         self._measurements = [
-            [
-                SplitMeasurement(member, split, options.evaluate_num_examples)
-                for split in member.task.splits
-            ]
-            for member in run.members
+            build_measurements(member, options.evaluate_num_examples) for member in run.members
         ]
         self._saved_step: int | None = None
         self._seconds, self._num_examples = 0.0, 0
@@ -208,6 +205,8 @@ class Trainer:
             figures = self._rounds.begin(task, self._order.steps_before(self.step, task))
             if figures is not None:
                 self._events.write("train", figures, self.step)
+                self._round_figures |= figures
+                self._update.forget_head(task)
                 self._batches.pop(task, None)
                 for measurement in self._measurements[task]:
                     measurement.forget_examples()
@@ -248,7 +247,8 @@ class Trainer:
         self._seconds, self._num_examples = 0.0, 0
         values |= {"learning_rate": rate, "images_per_second": speed}
         if self._is_chief:
-            self._run.directory.log_step({"step": self.step, **values})
+            self._run.directory.log_step({"step": self.step, **values, **self._round_figures})
+        self._round_figures = {}
         self._events.write("train", values, self.step)
         return f"loss {values['loss']:.4f}, {speed:.1f} images/s"
 

@@ -11,6 +11,7 @@ from tfcolor.models.network import kernel_and_bias_variables
 from tfcolor.training.comparison import compare_gradients
 from tfcolor.training.gradient_sizes import GradientSizes
 from tfcolor.training.joint import weights_of_tasks
+from tfcolor.training.lars import trust_ratio
 from tfcolor.training.options import JointOptions, OptimizationOptions
 
 Tensors = list[tf.Tensor]
@@ -85,6 +86,7 @@ class Update(tf.Module):
         self._splits_weights = joint.split_weights
         self._weights = weights_of_tasks(joint, len(shared.networks))
         self._rules: dict[int, tuple[float, float]] = {}
+        self._adapted: set[int] = set()
         self._variables = self._sort(shared)
         takes_turns = joint.task_order == "round_robin"
         count = (
@@ -137,12 +139,29 @@ class Update(tf.Module):
 
     def slots_of_backbone(self) -> list[tf.Variable]:
         """Returns the optimizer's memory of the backbone: count, momentum, squares."""
-        first = self.optimizers[0]
-        optimizer = first.inner_optimizer if self._uses_loss_scaling else first
+        count, slots = self._memory(0)
+        return [count, *(slot for own in slots[: len(self._variables.trunk)] for slot in own)]
+
+    def forget_head(self, task: int) -> None:
+        """Makes the optimizer forget a task's head, which has begun anew."""
+        heads = self._variables.heads
+        before = [] if len(self.optimizers) > 1 else heads[:task]
+        first = len(self._variables.trunk) + sum(map(len, before))
+        _, slots = self._memory(task)
+        for slot in (one for own in slots[first : first + len(heads[task])] for one in own):
+            slot.assign(tf.zeros_like(slot))
+
+    def _memory(self, task: int) -> tuple[tf.Variable, list[list[tf.Variable]]]:
+        """Returns the step count of a task's optimizer, and its slots of each variable."""
+        outer = self._optimizer_of(task)
+        optimizer = outer.inner_optimizer if self._uses_loss_scaling else outer
         count, *slots = optimizer.variables
-        num_variables = len(self._variables.trunk) + sum(map(len, self._variables.heads))
+        heads = (
+            self._variables.heads if len(self.optimizers) == 1 else [self._variables.heads[task]]
+        )
         # Keras makes the slots of one variable after the other, the backbone's first.
-        return [count, *slots[: len(slots) // num_variables * len(self._variables.trunk)]]
+        size = len(slots) // (len(self._variables.trunk) + sum(map(len, heads)))
+        return count, [slots[begin : begin + size] for begin in range(0, len(slots), max(size, 1))]
 
     def apply(
         self,
@@ -210,6 +229,8 @@ class Update(tf.Module):
                 self._rules[id(one)] = (decays[id(one) not in own], 1.0)
             for one in biases:
                 self._rules[id(one)] = (0.0, options.bias_rate_multiplier)
+            if options.optimizer == "lars":
+                self._adapted |= {id(one) for one in kernels}
         if len(self._rules) != len(trunk) + sum(map(len, heads)):
             raise ValueError("two heads share a variable; expected one head per task")
         return _Variables(trunk, heads)
@@ -290,10 +311,12 @@ class Update(tf.Module):
     def _decay(
         self, gradient: tf.Tensor, variable: tf.Variable, scale: float | tf.Tensor
     ) -> tf.Tensor:
-        """Returns a gradient with the decay of a kernel or the multiplier of a bias."""
+        """Returns a gradient with what is particular about kernels or biases."""
         decay, multiplier = self._rules[id(variable)]
         if decay:
             gradient = gradient + scale * decay * variable
+        if id(variable) in self._adapted:
+            return gradient * trust_ratio(variable, gradient, self._options.trust_coefficient)
         return gradient if multiplier == 1 else gradient * multiplier
 
 

@@ -33,8 +33,8 @@ class OptimizationOptions:
         "momentum",
         "momentum as published; adam learns small networks from scratch in fewer steps; norm_sgd"
         " is momentum on gradients divided by their mean size, each task by its own; multi_adam"
-        " is an adam for each task",
-        choices=("momentum", "adam", "norm_sgd", "multi_adam"),
+        " is an adam for each task; lars is momentum with a rate for each kernel, by its size",
+        choices=("momentum", "adam", "norm_sgd", "multi_adam", "lars"),
     )
     learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
     momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
@@ -48,6 +48,9 @@ class OptimizationOptions:
         2.0, "learning rate of biases, relative; adam has one rate for all", minimum=0
     )
     clip_norm: float = option(0.0, "largest global gradient norm; 0 clips nothing", minimum=0)
+    trust_coefficient: float = option(
+        1e-3, "share of its size by which a kernel moves at a rate of 1 (optimizer=lars)", minimum=0
+    )
     norm_freeze_step: int = option(
         -1,
         "step from which norm_sgd divides by a constant: a task's mean so far; -1 is a fifth of"

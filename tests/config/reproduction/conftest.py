@@ -15,6 +15,8 @@ FIGURES = {
     "mean_average_precision": 0.25,
     "top5_accuracy": 0.125,
     "top1_error_rate": 0.0625,
+    "top1_accuracy": 0.1875,
+    "curve": [{"accuracy_mean": 0.0625}],
 }
 
 
@@ -72,6 +74,7 @@ def data(tmp_path):
         "cifar-100-python",
         "VOC2007",
         "mnist",
+        "video",
     ):
         (tmp_path / "data" / name).mkdir(parents=True)
     return tmp_path / "data"

@@ -3,7 +3,6 @@ from tfcolor.config.reproduction.study import (
     Cell,
     Column,
     Measure,
-    Measure,
     Row,
     Subject,
     Table,

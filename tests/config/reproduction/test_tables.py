@@ -39,7 +39,8 @@ def trainings_of(scale):
     cells = [cell for table in tables for row in table.rows for cell in row.cells.values()]
     runs = [run for cell in cells if scale in cell.subjects for run in cell.subjects[scale].runs]
     series = [series for figure in FIGURES.values() for series in figure.series]
-    runs += [one[scale] for each in series for one in (each.pretraining, each.downstream) if one]
+    drawn = [(each.pretraining, each.downstream, *each.rivals.values()) for each in series]
+    runs += [one[scale] for several in drawn for one in several if one]
     steps = dict.fromkeys(step for run in runs for step in run.lineage())
     return [step for step in steps if isinstance(step, Training)]
 
@@ -110,7 +111,8 @@ def test_every_small_network_can_be_built_and_frozen(monkeypatch):
     tasks = ("segmentation", "multilabel", "classification", "distillation")
     more = [*(f"--{task}_num_classes=4" for task in tasks), "--distillation_num_features=768"]
     for training in trainings_of(SMALL):
-        if training.images == "colorization" or training.command == FIT_PARTS:
+        is_pretext = training.config.startswith("configs/pretext/")
+        if training.images == "colorization" or training.command == FIT_PARTS or is_pretext:
             continue  # tests/test_configs.py builds those
         if any("_column=" in flag and "_column=0/" not in flag for flag in training.flags):
             continue  # all columns are alike
@@ -126,14 +128,16 @@ def test_every_small_network_can_be_built_and_frozen(monkeypatch):
         if experiment.run.frozen_through:
             freeze_through(network.backbone, experiment.run.frozen_through)
             # What is above: the further blocks, if there are any.
-            is_whole = experiment.run.frozen_through == "top"
+            last = [*network.backbone.tap_channels][-1]
+            is_whole = experiment.run.frozen_through in ("top", last)
             assert bool(network.backbone.trainable_variables) != is_whole
 
 
 def test_every_flagfile_of_a_table_trains_something():
     used = {training.config for training in trainings_of("full")}
     used |= {training.config for training in trainings_of("small")}
-    files = (ROOT / "configs").glob("table_*/*.cfg")
+    configs = ROOT / "configs"
+    files = [*configs.glob("table_*/*.cfg"), *configs.glob("pretext/*.cfg")]
     assert {str(path.relative_to(ROOT)) for path in files} == used
 
 

@@ -1,9 +1,14 @@
-"""The tables and figures of the dissertation that can be reproduced, by number."""
+"""The tables and figures of the dissertation that can be reproduced, by number.
+
+Tables and figures of ours, beside them, have names.
+"""
 
 from tfcolor.config.reproduction.autoencoder_table import AUTOENCODER_TABLE
 from tfcolor.config.reproduction.comparison_table import COMPARISON_TABLE
 from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
 from tfcolor.config.reproduction.distillation_tables import ADAPTATIONS_TABLE, LOSSES_TABLE
+from tfcolor.config.reproduction.pretext_figures import FILTERS_FIGURE, INTER_PROXY_FIGURE
+from tfcolor.config.reproduction.pretext_tables import MULTI_PROXY_TABLE, PRETEXT_TABLE
 from tfcolor.config.reproduction.pretraining_figures import (
     LEARNING_RATE_FIGURE,
     SHIFT_FIGURE,
@@ -45,6 +50,8 @@ TABLES = {
     "4.4": ADAPTATIONS_TABLE,
     "4.5": MULTI_TASK_TABLE,
     "4.6": TURNS_TABLE,
+    "4.7": MULTI_PROXY_TABLE,
+    "pretext": PRETEXT_TABLE,
 }
 FIGURES = {
     "3.3": SHIFT_FIGURE,
@@ -52,6 +59,8 @@ FIGURES = {
     "3.5": TOP_FIGURE,
     "4.2": SHAPES_FIGURE,
     "4.4": GRADIENT_FIGURE,
+    "4.6": FILTERS_FIGURE,
+    "4.7": INTER_PROXY_FIGURE,
 }
 CURVES = {"4.5": LINES_FIGURE}
 """Figures that are measured as tables are."""

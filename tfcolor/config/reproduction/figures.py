@@ -18,6 +18,7 @@ from tfcolor.config.reproduction.jobs import (
 from tfcolor.config.reproduction.layout import PHOTOGRAPHS, SCENES
 from tfcolor.config.reproduction.options import ReproduceOptions
 from tfcolor.config.reproduction.planning import choose
+from tfcolor.config.reproduction.pretext_figures import FIRST_FILTERS, LOSS_CURVES
 from tfcolor.config.reproduction.pretraining_figures import (
     FEATURE_SHIFT,
     LEARNING_CURVE,
@@ -118,6 +119,8 @@ def _prepare(
     pretraining = series.pretraining[scale]
     run = run_of(pretraining, SEED, place)
     command = [f"--model={run}", "--checkpoint=last"]
+    if figure.analysis == LOSS_CURVES:
+        return _train_rivals(series, scale, place)
     if figure.analysis == FEATURE_SHIFT:
         downstream = series.downstream[scale]
         commands = train(downstream, SEED, place)
@@ -126,7 +129,7 @@ def _prepare(
     elif figure.analysis == TOP_ACTIVATIONS:
         commands = train(pretraining, SEED, place)
         command.append(f"--images={place.images[PHOTOGRAPHS].test}")
-    elif figure.analysis == GRADIENT_NORM:
+    elif figure.analysis in (GRADIENT_NORM, FIRST_FILTERS):
         commands = train(pretraining, SEED, place)
     else:
         commands, results = _measure_snapshots(series, scale, place, folder)
@@ -134,10 +137,20 @@ def _prepare(
     return commands, command
 
 
+def _train_rivals(series: Series, scale: str, place: Place) -> tuple[list[str], list[str]]:
+    """Trains all networks of a picture; returns the commands and the flag of `analyze`."""
+    trainings = {series.title: series.pretraining[scale]}
+    trainings |= {title: each[scale] for title, each in series.rivals.items()}
+    commands = [line for one in trainings.values() for line in train(one, SEED, place)]
+    curves = [f"{title}:{run_of(one, SEED, place)}" for title, one in trainings.items()]
+    return list(dict.fromkeys(commands)), [f"--curves={','.join(curves)}"]
+
+
 def _finished(series: Series, scale: str, place: Place) -> int:
-    """Returns when the run of a series was finished, in nanoseconds."""
-    run = run_of(series.pretraining[scale], SEED, place)
-    return (run / "result.json").stat().st_mtime_ns
+    """Returns when the last run of a series was finished, in nanoseconds."""
+    trainings = [series.pretraining, *series.rivals.values()]
+    results = [run_of(one[scale], SEED, place) / "result.json" for one in trainings]
+    return max(result.stat().st_mtime_ns for result in results)
 
 
 def _measure_snapshots(

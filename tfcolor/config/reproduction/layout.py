@@ -11,6 +11,8 @@ COLORIZATION = "colorization"
 """Photographs that colorizers of chapter 2 learn from and are measured on."""
 PHOTOGRAPHS = "photographs"
 """Unlabelled images for pretraining."""
+VIDEO = "video"
+"""Clips without labels."""
 SCENES, WHOLE_SCENES = "scenes", "whole_scenes"
 """Images with label maps, with others to look at while training and without."""
 OBJECTS = "objects"
@@ -106,7 +108,7 @@ def _locate_small(data: Path) -> dict[str, Images]:
     train, val = photos / "train", photos / "val"
     unlabelled = [path for path in (train, data / "camvid" / "train") if path.exists()] or [train]
     camvid, cifar, voc = data / "camvid", data / CIFAR, data / "VOC2007"
-    test = f"camvid:{camvid}:test"
+    video, test = data / "video", f"camvid:{camvid}:test"
     return {
         COLORIZATION: Images(str(train), str(val), str(val), (train, val)),
         PHOTOGRAPHS: Images(",".join(map(str, unlabelled)), str(val), str(val), (train, val)),
@@ -115,6 +117,7 @@ def _locate_small(data: Path) -> dict[str, Images]:
         OBJECTS: Images(f"voc:{voc}:trainval", "", f"voc:{voc}:test", (voc,)),
         LABELS: Images(f"cifar100:{cifar}:train", "", f"cifar100:{cifar}:test", (cifar,)),
         HIERARCHY: Images(f"cifar100_coarse:{cifar}:train", needs=(cifar,)),
+        VIDEO: Images(f"video:{video}:train", f"video:{video}:heldout", needs=(video,)),
     }
 
 
@@ -133,6 +136,7 @@ def _locate_full(data: Path) -> dict[str, Images]:
         OBJECTS: Images(f"voc:{objects}:trainval", "", f"voc:{objects}:test", (objects,)),
         LABELS: Images(str(train), "", str(val), (train, val)),
         HIERARCHY: Images(str(train), needs=(train, wordnet)),
+        VIDEO: Images(f"video:{data / 'Hollywood2'}", needs=(data / "Hollywood2",)),
     }
 
 

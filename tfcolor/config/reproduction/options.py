@@ -11,10 +11,10 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 
 LAYOUTS = {
-    SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007 and"
-    " mnist",
-    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012, mnist and cifar-100-python,"
-    " or train and val for tables 2.2 to 2.5",
+    SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007,"
+    " mnist and video",
+    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012, Hollywood2, mnist and"
+    " cifar-100-python, or train and val for tables 2.2 to 2.5",
 }
 """What the folder of the data holds, by scale."""
 
@@ -23,7 +23,11 @@ LAYOUTS = {
 class ReproduceOptions:
     """What is reproduced, on what."""
 
-    table: str = option("", "number of the dissertation's table", choices=("", *TABLES))
+    table: str = option(
+        "",
+        "number of the dissertation's table, or pretext for all pretext tasks side by side",
+        choices=("", *TABLES),
+    )
     figure: str = option(
         "", "number of its figure, instead of a table", choices=("", *FIGURES, *CURVES)
     )

@@ -253,6 +253,7 @@ class Series:
       downstream: what is trained from it, by scale; empty for nothing.
       moments: at which parts of its length the pretraining has a snapshot that is
         trained downstream; none if its end alone matters.
+      rivals: further trainings by title, each by scale, that are drawn with it.
     """
 
     name: str
@@ -260,6 +261,7 @@ class Series:
     pretraining: Mapping[str, Training] = dataclasses.field(default_factory=dict)
     downstream: Mapping[str, Training] = dataclasses.field(default_factory=dict)
     moments: tuple[float, ...] = ()
+    rivals: Mapping[str, Mapping[str, Training]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

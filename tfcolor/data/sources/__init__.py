@@ -10,6 +10,7 @@ from tfcolor.data.sources.image_folder import open_images
 from tfcolor.data.sources.mnist import VARIATION_SOURCES, open_mnist
 from tfcolor.data.sources.tfds_builder import open_tfds
 from tfcolor.data.sources.tfrecord import open_shards
+from tfcolor.data.sources.video import open_video
 from tfcolor.data.sources.voc import open_voc, open_voc_label_maps
 
 SOURCES: Mapping[str, Callable[[str], Source]] = {
@@ -22,6 +23,7 @@ SOURCES: Mapping[str, Callable[[str], Source]] = {
     **VARIATION_SOURCES,
     "tfds": open_tfds,
     "tfrecord": open_shards,
+    "video": open_video,
     "voc": open_voc,
     "voc_segmentation": open_voc_label_maps,
 }

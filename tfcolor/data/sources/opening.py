@@ -24,9 +24,10 @@ def open_source(place: str) -> Source:
         `mnist:FOLDER[:train|test]`, `mnist_VARIATION:FOLDER[:SPLIT][:SETTINGS]`
         (see `open_variation`), `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`,
         `cifar100:FOLDER[:train|test]` or `cifar100_coarse:...`,
-        `voc:FOLDER[:SPLIT]` or `voc_segmentation:FOLDER[:SPLIT]`. `files:` and
-        `tfrecord:` say what a path holds. Several of these with commas between
-        them are joined, unless the whole is the name of a file or folder.
+        `voc:FOLDER[:SPLIT]`, `voc_segmentation:FOLDER[:SPLIT]` or
+        `video:FOLDER_OR_FILE[:train|heldout][:COUNT]`. `files:` and `tfrecord:`
+        say what a path holds. Several of these with commas between them are
+        joined, unless the whole is the name of a file or folder.
 
     Returns:
       The images, at least one.

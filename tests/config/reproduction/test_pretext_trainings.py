@@ -1,0 +1,21 @@
+from tfcolor.config.reproduction.pretext_trainings import proxy, untrained, with_labels
+from tfcolor.config.reproduction.study import FULL, SMALL
+
+
+def test_videos_are_the_images_of_their_task_alone():
+    flags = proxy(SMALL, "cjv").flags
+    assert flags[-1] == "--task_flags=,,--images=video:{data}/video:train"
+    assert proxy(FULL, "cjv").flags == ("--task_flags=,,--images=video:{data}/Hollywood2",)
+    assert not any(flag.startswith("--task_flags") for flag in proxy(SMALL, "v").flags)
+    assert proxy(SMALL, "v").images == "video" and proxy(SMALL, "cjv").images == "photographs"
+
+
+def test_plain_gradients_are_another_run():
+    plain, normalized = proxy(SMALL, "cj", "momentum"), proxy(SMALL, "cj")
+    assert plain.config == normalized.config and plain.name != normalized.name
+    assert "--optimizer=momentum" in plain.flags
+
+
+def test_no_image_of_the_supervised_training_is_probed():
+    assert "--image_range=0:12800" in with_labels().flags
+    assert untrained().flags == ("--num_steps=1", "--learning_rate=0")
