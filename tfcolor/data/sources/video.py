@@ -192,7 +192,7 @@ class VideoSource:
         return {"train": self.select(sorted(train)), "heldout": self.select(sorted(heldout))}
 
 
-def open_video(place: str) -> VideoSource:
+def open_video(place: str) -> Source:
     """Opens videos and samples frames of each at equal distances.
 
     Videos that cannot be used are skipped and named.
