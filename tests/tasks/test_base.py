@@ -17,9 +17,14 @@ from tfcolor.data.sources.voc import PresenceSource
 from tfcolor.models.network import Network
 from tfcolor.models.teacher import Teacher
 from tfcolor.tasks import TASKS
-from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT, complete_targets
+from tfcolor.tasks.base import (
+    HELDOUT_SPLIT,
+    TRAIN_SPLIT,
+    IncompleteOptions,
+    complete_targets,
+)
 
-BATCH = 3
+BATCH, CANONICAL_SIZE = 3, 224
 VIDEO_TASKS = ("motion_segmentation", "video_flow", "video_saliency")
 SMALL = {
     "colorization": {
@@ -82,7 +87,8 @@ SMALL = {
     "jigsaw": {"readout": "average", "tile_size": 33},
     "relative_position": {"readout": "average", "patch_size": 33, "hidden_sizes": (8,)},
 }
-"""Options that make a task small; a task that is not here runs at its defaults."""
+"""Options that make a task small; a task that is not here runs at its defaults,
+for images of the canonical size."""
 FRONT_ENDS = {"split_brain": "split_lab"}
 """Of the backbone, where a task needs one."""
 
@@ -127,9 +133,11 @@ def sources(labelled_photos, tmp_path_factory):
 @pytest.fixture(scope="module", params=TASKS)
 def task(request, sources):
     kind = TASKS[request.param]
-    options = kind.Options(**SMALL.get(request.param, {}))
     reader = ExampleReader(sources[request.param], cache_bytes=10**7)
     readers = {TRAIN_SPLIT: reader, HELDOUT_SPLIT: reader}
+    options = kind.Options(**SMALL.get(request.param, {}))
+    if request.param not in SMALL and isinstance(options, IncompleteOptions):
+        options = options.completed(readers, CANONICAL_SIZE)
     return kind(options, readers, **MORE.get(request.param, {}))
 
 
