@@ -43,7 +43,8 @@ TWINS = [
     Path("configs/colorization_vgg16_small.cfg"),
 ]
 # The tasks make batches, losses and gradients in tests/tasks/test_base.py.
-PRETEXTS = [config for config in CONFIGS if config.parent.name == "pretext"]
+SIMCLR = Path("configs/simclr_resnet50_imagenet.cfg")
+PRETEXTS = [SIMCLR, *(config for config in CONFIGS if config.parent.name == "pretext")]
 # What rows share, or what is laid over them: no experiments by themselves.
 PARTS = [config for config in CONFIGS if config.parent.name == "base"]
 FLAG = re.compile(r"--(\w+)=(.*)")
@@ -204,7 +205,8 @@ def test_row_of_chapter_3_gives_a_network(config):
 
 @pytest.mark.parametrize("config", PRETEXTS, ids=str)
 def test_pretext_config_gives_a_network(config, labelled_photos):
-    flags = [f"--images={labelled_photos}", "--alexnet_width_multiplier=0.03125"]
+    narrow = [f"--{name}_width_multiplier=0.03125" for name in ("alexnet", "resnet50")]
+    flags = [f"--images={labelled_photos}", *narrow]
     flags += ["--deep_clustering_num_clusters=2"]  # of five photographs
     flag_values = define_flags(COMMAND)
     flag_values([COMMAND.name, f"--flagfile={config}", *flags])
@@ -214,7 +216,7 @@ def test_pretext_config_gives_a_network(config, labelled_photos):
     task = build_task(experiment, {})
     network = build_network(experiment, task)
     assert network.backbone.input_channels == (1 if config.stem == "colorization" else 3)
-    assert network.convolutional == (config.stem != "supervised")
+    assert network.convolutional == (config.stem not in ("supervised", SIMCLR.stem))
 
 
 @pytest.mark.parametrize("config", SMOKE, ids=str)

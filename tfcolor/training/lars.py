@@ -20,8 +20,8 @@ def trust_ratio(variable: tf.Tensor, gradient: tf.Tensor, coefficient: float) ->
 
     Example:
       >>> kernel, gradient = tf.constant([3.0, 4.0]), tf.constant([1.3, 0.4])
-      >>> print(f"{trust_ratio(kernel, gradient, 0.001):.9f}")
-      0.003676073
+      >>> print(f"{trust_ratio(kernel, gradient, 0.001):.6f}")
+      0.003676
 
     References:
       You, Gitman, Ginsburg. Large Batch Training of Convolutional Networks. 2017.
