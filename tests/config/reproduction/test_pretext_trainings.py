@@ -4,8 +4,10 @@ from tfcolor.config.reproduction.study import FULL, SMALL
 
 def test_videos_are_the_images_of_their_task_alone():
     flags = proxy(SMALL, "cjv").flags
-    assert flags[-1] == "--task_flags=,,--images=video:{data}/video:train"
-    assert proxy(FULL, "cjv").flags == ("--task_flags=,,--images=video:{data}/Hollywood2",)
+    places = [f"video:{{data}}/video:{split}" for split in ("train", "heldout")]
+    assert flags[-1] == f"--task_flags=,,--images={places[0]} --heldout_images={places[1]}"
+    (other,) = proxy(FULL, "cjv").flags
+    assert other == "--task_flags=,,--images=video:{data}/Hollywood2 --heldout_images="
     assert not any(flag.startswith("--task_flags") for flag in proxy(SMALL, "v").flags)
     assert proxy(SMALL, "v").images == "video" and proxy(SMALL, "cjv").images == "photographs"
 

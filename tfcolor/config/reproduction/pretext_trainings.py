@@ -1,12 +1,18 @@
 """The trainings of table 4.7 and of the comparison of pretext tasks, at either scale."""
 
 from tfcolor.config.reproduction.layout import LABELS, PHOTOGRAPHS, VIDEO
-from tfcolor.config.reproduction.study import SMALL, Measure, Training
+from tfcolor.config.reproduction.study import FULL, SMALL, Measure, Training
 from tfcolor.config.reproduction.trainings import laid
 
 TASKS = {"c": "colorization", "j": "jigsaw", "v": "video_flow"}
 """The proxy tasks of section 4.7 by their letters."""
 TITLES = {"c": "Colorization", "j": "Jigsaw", "v": "Video"}
+
+_VIDEOS = {
+    SMALL: "--images=video:{data}/video:train --heldout_images=video:{data}/video:heldout",
+    FULL: "--images=video:{data}/Hollywood2 --heldout_images=",
+}
+"""Images of the third task beside others."""
 
 SIDE = 96
 """Side to which images of CIFAR-100 are enlarged for AlexNet, in pixels."""
@@ -61,15 +67,10 @@ def proxy(scale: str, letters: str, optimizer: str = "norm_sgd") -> Training:
     if "v" in letters and len(letters) > 1:
         # The other tasks have the images of the whole run.
         empty = "," * (len(letters) - 1)
-        flags = (*flags, f"--task_flags={empty}--images=video:{{data}}/{_video(scale)}")
+        flags = (*flags, f"--task_flags={empty}{_VIDEOS[scale]}")
     name = letters if optimizer == "norm_sgd" else f"{letters}_{optimizer}"
     images = VIDEO if letters == "v" else PHOTOGRAPHS
     return Training(f"proxy_{name}", f"configs/table_4_7/{letters}.cfg", images, flags)
-
-
-def _video(scale: str) -> str:
-    """Returns the place of the videos below the folder of the data."""
-    return "video:train" if scale == SMALL else "Hollywood2"
 
 
 def pretext(name: str, images: str = PHOTOGRAPHS) -> Training:
