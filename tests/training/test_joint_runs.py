@@ -90,6 +90,14 @@ class _Both(tf.keras.Model):
         self.heads = [branch.head for branch in branches]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def eager_steps():
+    """Tracing takes longer than so few steps; the commands' tests run graphs."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture
 def build(line_task, tmp_path):
     """Returns what builds a trainer of two tasks: (trainer, tasks, trunk)."""

@@ -34,6 +34,14 @@ class _KilledError(BaseException):
     """Stands for a process that is killed: nothing catches it."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def eager_steps():
+    """Tracing takes longer than so few steps; the commands' tests run graphs."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def build_trainer(line_task, build_line_network):
     """Returns what builds a trainer on a folder, as of a new process."""
