@@ -7,7 +7,7 @@ from PIL import Image
 
 from tfcolor.core.errors import UserError
 from tfcolor.inference.batch import MAX_SHEET_ROWS, color_files
-from tfcolor.inference.photographs import Job, collect_jobs
+from tfcolor.inference.jobs import Job, collect_jobs
 from tfcolor.inference.sheet import CELL, GAP, HEADER
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import read_photograph
-from tfcolor.inference.photographs import color_photograph, write_photograph
+from tfcolor.inference.photographs import color_photograph
+from tfcolor.inference.result_files import write_photograph
 from tfcolor.web import app as web_app
 from tfcolor.web.app import STATIC
 from tfcolor.web.refusals import StudioError

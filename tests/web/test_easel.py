@@ -10,7 +10,8 @@ from tfcolor.core.errors import UserError
 from tfcolor.data.images import read_photograph
 from tfcolor.inference.hints import Hints
 from tfcolor.inference.histogram_transfer import target_histograms
-from tfcolor.inference.photographs import color_photograph, write_photograph
+from tfcolor.inference.photographs import color_photograph
+from tfcolor.inference.result_files import write_photograph
 from tfcolor.inference.variations import Wishes, color_variations
 from tfcolor.web.easel import PREVIEW_SIDE, encode_png, resize_photograph, shrink_photograph
 from tfcolor.web.look import Look, PlacedHint

@@ -18,9 +18,9 @@ from tfcolor.inference.hint_field import HintOptions
 from tfcolor.inference.hints import Hints, read_hint_image, read_hints
 from tfcolor.inference.histogram_file import read_histograms, write_histograms
 from tfcolor.inference.histogram_transfer import require_histograms, target_histograms
+from tfcolor.inference.jobs import collect_jobs
 from tfcolor.inference.loading import GrayToColor, SavedColorizer
 from tfcolor.inference.painting import Painter, SizeOptions
-from tfcolor.inference.photographs import collect_jobs
 from tfcolor.inference.remote import RemoteColorizer
 from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
 

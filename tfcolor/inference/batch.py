@@ -11,15 +11,11 @@ from tfcolor.core.errors import UserError
 from tfcolor.core.files import atomic_path, check_writable
 from tfcolor.core.progress import say, track
 from tfcolor.data.images import read_photograph
+from tfcolor.inference.jobs import Job, uncertainty_path
 from tfcolor.inference.loading import GrayToColor
-from tfcolor.inference.photographs import (
-    Job,
-    color_photograph,
-    uncertainty_path,
-    write_photograph,
-    write_uncertainty,
-)
+from tfcolor.inference.photographs import color_photograph
 from tfcolor.inference.remote import RefusedError, ServerError
+from tfcolor.inference.result_files import write_photograph, write_uncertainty
 from tfcolor.inference.sheet import CELL, build_sheet, colored_row
 from tfcolor.inference.variations import Wishes, color_variations
 

@@ -24,7 +24,8 @@ from tfcolor.inference.hints import Hints, hinted_histograms
 from tfcolor.inference.histogram_transfer import target_histograms
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.painting import Painter, SizeOptions
-from tfcolor.inference.photographs import ColoredPhotograph, encode_photograph, gray_batch
+from tfcolor.inference.photographs import ColoredPhotograph, gray_batch
+from tfcolor.inference.result_files import encode_photograph
 from tfcolor.inference.sheet import uncertainty_picture
 from tfcolor.inference.variations import Wishes, color_variations
 from tfcolor.web.look import Look, PlacedHint

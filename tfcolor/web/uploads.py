@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from PIL import Image
 
 from tfcolor.data.images import Photograph, read_photograph
-from tfcolor.inference.photographs import COLORIZED_MARK
+from tfcolor.inference.jobs import COLORIZED_MARK
 from tfcolor.web.refusals import too_many_bytes, too_many_pixels
 
 MAX_NAME = 120
