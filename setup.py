@@ -18,10 +18,12 @@ VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "tfcolor/__init__.py").rea
 INSTALL = [
     "tensorflow==2.15.*",
     "absl-py",
+    "av",
     "grpcio",
     "grpcio-health-checking",
     "grpcio-reflection",
     "h5py",
+    "imagecodecs",
     "importlib-resources",
     "keras-cv==0.8.2",
     "matplotlib",
@@ -39,8 +41,10 @@ INSTALL = [
     "tensorflow-datasets==4.9.10",
     "tensorflow-metadata<1.17",
     "tensorflow-serving-api==2.15.1",
+    "tifffile",
     "uvicorn",
 ]
+BEAM = ["apache-beam"]
 TEST = [
     "clang-format",
     "httpx",
@@ -90,10 +94,13 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=[*find_packages(include=["tfcolor", "tfcolor.*"]), "tfcolor_client"],
     package_dir={"tfcolor_client": "serving/tfcolor_client"},
-    package_data={"tfcolor.web": ["static/*", "static/vendor/*"]},
+    package_data={
+        "tfcolor.inference": ["static/*"],
+        "tfcolor.web": ["static/*", "static/vendor/*"],
+    },
     ext_modules=[Extension("tfcolor.ops._sparse_hypercolumn", sources=[], optional=True)],
     cmdclass={"build_ext": BuildNativeOp},
     install_requires=INSTALL,
-    extras_require={"test": TEST},
+    extras_require={"beam": BEAM, "test": [*BEAM, *TEST]},
     entry_points={"console_scripts": ["tfcolor = tfcolor.__main__:main"]},
 )

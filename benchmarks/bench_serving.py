@@ -58,6 +58,7 @@ del Command  # imported first because it mutes and tunes TensorFlow
 
 BENCHMARK = "serving"
 SIDE, NUM_CLIENTS, MAX_FACTOR = 256, 16, 5.0
+FIXED_SIZE = SizeOptions(min_side=SIDE, max_side=SIDE)
 DEADLINE_SECS = 20.0
 SIGNATURES = ("colorize", "serving_default")
 SIZES = {"small": 0.125, "vgg16": 1.0}
@@ -95,7 +96,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def export(name: str, folder: Path) -> Path:
+def export(name: str, folder: Path, sizes: SizeOptions = FIXED_SIZE) -> Path:
     """Exports an untrained colorizer; returns the folder of its versions."""
     options = TASKS["colorization"].Options(**({"hidden_units": 128} if name == "small" else {}))
     data = DataOptions(images="builtin:photos")
@@ -109,7 +110,6 @@ def export(name: str, folder: Path) -> Path:
         distribution=DistributionOptions(),
     )
     network = build_network(experiment, build_task(experiment, {}))
-    sizes = SizeOptions(min_side=SIDE, max_side=SIDE)
     colorizer = Colorizer(network, HueChroma(), DecodingOptions(), sizes)
     export_colorizer(colorizer, folder / name, {"benchmark": BENCHMARK})
     return folder / name

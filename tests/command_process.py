@@ -11,7 +11,9 @@ import signal
 from pathlib import Path
 
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["tfcolor.train", "tfcolor.fit_parts", "tfcolor.serve"])
+FORKING.set_forkserver_preload(
+    ["tfcolor.train", "tfcolor.fit_parts", "tfcolor.serve", "tfcolor.colorize"]
+)
 
 
 class CommandProcess:

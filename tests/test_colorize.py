@@ -1,5 +1,9 @@
 import json
+import os
+import random
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -277,3 +281,91 @@ def test_an_export_decodes_by_its_own_options_unless_told_otherwise(tiny_export,
         pictures[name] = np.asarray(Image.open(output), int)
     np.testing.assert_array_equal(pictures["own"], pictures["same"])
     assert np.abs(pictures["own"] - pictures["other"]).max() > 3
+
+
+ODD_NAMES = (
+    "grün.png",
+    "日本.png",
+    "a b\n c.png",
+    "-rf *.png",
+    os.fsdecode(b"\xff\xfe.png"),
+    "☂.JPG.png",
+)
+
+
+@pytest.fixture(scope="module")
+def archive(photos, tmp_path_factory) -> Path:
+    """A folder of 24 photographs with odd names, copies of each other, and what is none."""
+    folder = tmp_path_factory.mktemp("archive") / "scans"
+    sources = sorted(photos.iterdir())
+    for number in range(24):
+        place = folder / ("", "box 1", "box 1/envelope", "Kästchen")[number % 4]
+        place.mkdir(parents=True, exist_ok=True)
+        name = f"{number}_{ODD_NAMES[number % len(ODD_NAMES)]}"
+        shutil.copy(sources[number // 2 % len(sources)], place / name)
+    content = sources[0].read_bytes()
+    (folder / "cut.png").write_bytes(content[: len(content) // 2])
+    (folder / "box 1/text.jpg").write_text("no image")
+    (folder / "Kästchen/empty.tif").touch()
+    (folder / "box 1/circle.png").symlink_to("circle.png")
+    (folder / "box 1/all").symlink_to(folder)
+    return folder
+
+
+def read_lines(manifest: Path) -> list[dict]:
+    """Returns the whole lines of a manifest without the time that each took."""
+    lines = manifest.read_bytes().splitlines(keepends=True) if manifest.exists() else []
+    records = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return [{**record, "seconds": 0} for record in records]
+
+
+def read_results(output: Path) -> dict[str, bytes]:
+    """Returns the content of all files but the manifest."""
+    paths = (path for path in output.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in paths
+        if path.suffix != ".jsonl"
+    }
+
+
+@pytest.mark.slow
+def test_an_archive_ends_the_same_however_often_the_job_is_killed(
+    tiny_run, archive, tmp_path, start_command
+):
+    flags = [*SMALL, f"--model={tiny_run}", archive]
+    whole = start_command("colorize", [*flags, f"--output={tmp_path}/whole"])
+    shown = whole.wait()
+    assert whole.returncode == 1, shown
+    output = tmp_path / "killed"
+    manifest = output / "tfcolor_manifest.jsonl"
+    done: dict[str, int] = {}
+    statuses = []
+    for killer in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, None):
+        process = start_command("colorize", [*flags, f"--output={output}"])
+        enough = len(read_lines(manifest)) + random.randint(2, 5)
+        while killer and process.returncode is None and len(read_lines(manifest)) < enough:
+            time.sleep(0.002)
+        if killer:
+            process.send_signal(killer)
+        shown = process.wait()
+        statuses.append(process.returncode)
+        if process.returncode == 143:
+            assert "of 28 photographs are done; what is finished stays; run the same" in shown
+        for name, changed in done.items():  # nothing is done twice
+            assert (output / name).stat().st_mtime_ns == changed
+        names = [line["target"] for line in read_lines(manifest) if line["status"] == "done"]
+        done = {name: (output / name).stat().st_mtime_ns for name in names}
+    # On a busy machine, a signal may come when all is done.
+    assert set(statuses) <= {-signal.SIGKILL, 143, 1}
+    assert statuses[-1] == 1 < statuses.count(-signal.SIGKILL)
+    assert len(done) == 24
+    assert read_results(output) == read_results(tmp_path / "whole")
+    assert read_lines(manifest) == read_lines(tmp_path / "whole/tfcolor_manifest.jsonl")
+    failed = {line["path"]: line["error"] for line in read_lines(manifest) if line["error"]}
+    assert {Path(path).name for path in failed} == {
+        *("circle.png", "cut.png", "empty.tif", "text.jpg")
+    }
+    assert all(os.path.basename(path) in error for path, error in failed.items())
+    assert "all: a link to a folder" in shown
+    assert shown.endswith("4 of 28 photographs could not be colored\n")

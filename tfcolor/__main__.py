@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": ("tfcolor.serve", "answer requests for SavedModels as TF-Serving does"),
     "convert": ("tfcolor.convert", "turn published Caffe or Keras weights into a run"),
     "analyze": ("tfcolor.analyze", "show what a network learned: features, filters, curves"),
+    "shard": ("tfcolor.shard", "write images into TFRecord shards, on one machine or many"),
     "reproduce": ("tfcolor.reproduce", "make a table of the dissertation with one command"),
 }
 """Each command's module, whose `run()` reads `sys.argv`, and what it is for."""

@@ -130,6 +130,19 @@ def test_eight_bit_colors_are_kept():
     np.testing.assert_array_equal(quantize_rgb((grays / 255).astype(np.float32)), grays)
 
 
+def test_sixteen_bit_lightness_survives_quantization_exactly():
+    levels = np.arange(2**16)[:, None]
+    difference = hue_chroma_to_difference(
+        np.random.default_rng(5).random(2**16, np.float32), np.float32(np.linspace(0, 1, 2**16))
+    )
+    rgb = fit_gamut(np.float32(levels / 65535), difference)
+    quantized = quantize_rgb(rgb, 16)
+    assert quantized.dtype == tf.uint16
+    np.testing.assert_array_equal(quantized.numpy().astype(int).sum(-1), 3 * levels[:, 0])
+    with pytest.raises(ValueError, match="12 bits"):
+        quantize_rgb(rgb, 12)
+
+
 def test_quantization_clips():
     np.testing.assert_array_equal(quantize_rgb([-0.5, 0.0, 2.0]), [0, 0, 255])
     np.testing.assert_array_equal(quantize_rgb([1.0, 1.0, 254.6 / 255]), [255, 255, 255])

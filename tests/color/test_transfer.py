@@ -4,12 +4,12 @@ import scipy.optimize
 import scipy.stats
 
 from tfcolor.color.transfer import (
+    QuantileTransfer,
     apply_bias,
     chi_square,
     fit_bias,
     match_quantiles,
     match_to_histogram,
-    quantile_transfer,
     transfer_energy,
 )
 
@@ -271,9 +271,13 @@ def _photograph(height, width, seed):
     return rgb, rgb.mean(axis=-1, keepdims=True)
 
 
+def _transfer(gray, rgb, reference, eps):
+    return QuantileTransfer(gray, rgb, reference, eps=eps)(gray, rgb)
+
+
 def test_transferred_image_has_the_relative_colors_of_the_reference():
     (rgb, gray), (reference, reference_gray) = _photograph(6, 8, 0), _photograph(4, 12, 1)
-    moved = quantile_transfer(gray, rgb, reference, eps=0.01)
+    moved = _transfer(gray, rgb, reference, eps=0.01)
     assert moved.shape == (6, 8, 3)
     assert moved.dtype == np.float64
     for channel in range(3):
@@ -287,14 +291,14 @@ def test_transferred_image_has_the_relative_colors_of_the_reference():
 def test_transfer_from_the_image_itself_changes_nothing():
     rgb, gray = _photograph(5, 7, 2)
     rgb[0, :2], gray[0, :2] = 0, 0
-    np.testing.assert_allclose(quantile_transfer(gray, rgb, rgb, eps=1e-4), rgb, atol=1e-15)
+    np.testing.assert_allclose(_transfer(gray, rgb, rgb, eps=1e-4), rgb, atol=1e-15)
 
 
 def test_transfer_ignores_the_arrangement_and_brightness_of_the_reference():
     (rgb, gray), (reference, _) = _photograph(5, 7, 3), _photograph(4, 6, 4)
-    moved = quantile_transfer(gray, rgb, reference, eps=0)
+    moved = _transfer(gray, rgb, reference, eps=0)
     shuffled = 0.5 * reference.reshape(8, 3, 3)[::-1]
-    np.testing.assert_allclose(quantile_transfer(gray, rgb, shuffled, eps=0), moved)
+    np.testing.assert_allclose(_transfer(gray, rgb, shuffled, eps=0), moved)
 
 
 @pytest.mark.parametrize(
@@ -308,11 +312,11 @@ def test_transfer_ignores_the_arrangement_and_brightness_of_the_reference():
 )
 def test_transfer_rejects_shapes(gray_shape, rgb_shape, reference_shape, message):
     with pytest.raises(ValueError, match=message):
-        quantile_transfer(np.ones(gray_shape), np.ones(rgb_shape), np.ones(reference_shape), eps=1)
+        _transfer(np.ones(gray_shape), np.ones(rgb_shape), np.ones(reference_shape), 1)
 
 
 def test_transfer_rejects_nan():
     rgb, gray = _photograph(5, 7, 5)
     broken = np.full_like(rgb, np.nan)
     with pytest.raises(ValueError, match=r"source .* not finite"):
-        quantile_transfer(gray, broken, rgb, eps=1e-4)
+        _transfer(gray, broken, rgb, eps=1e-4)

@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 import os
@@ -6,7 +7,16 @@ import stat
 import pytest
 
 from tfcolor.core.errors import UserError
-from tfcolor.core.files import atomic_path, check_writable, format_json, write_json, write_text
+from tfcolor.core.files import (
+    atomic_path,
+    check_writable,
+    format_json,
+    part_path,
+    sweep_parts,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def test_file_appears_with_its_content_and_nothing_else(tmp_path):
@@ -72,3 +82,43 @@ def test_json_text_reads_back_as_the_same_value():
     value = {"b": [1, 2.5, None], "a": "ä"}
     assert json.loads(format_json(value)) == value
     assert list(json.loads(format_json(value))) == ["b", "a"]
+
+
+def test_bytes_are_written_whole_over_whatever_was_left(tmp_path):
+    target, victim = tmp_path / "a.png", tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    part_path(target).symlink_to(victim)
+    write_bytes(target, b"new", is_synced=True)
+    assert (target.read_bytes(), victim.read_bytes()) == (b"new", b"mine")
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "victim"]
+
+
+def test_bytes_that_cannot_be_written_leave_the_old_file_and_no_rest(tmp_path, monkeypatch):
+    target = tmp_path / "a.png"
+    target.write_bytes(b"old")
+
+    def fail(source, destination):
+        raise OSError(errno.ENOSPC, "No space left on device", str(source))
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/a\.png'") as caught:
+        write_bytes(target, b"new")
+    assert caught.value.errno == errno.ENOSPC
+    assert os.listdir(tmp_path) == ["a.png"]
+    with pytest.raises(FileNotFoundError, match="missing"):
+        write_bytes(tmp_path / "missing/a.png", b"new")
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".png", os.fsdecode(b"\xff" * 251 + b".png")])
+def test_longest_names_can_be_written(tmp_path, name):
+    write_bytes(tmp_path / name, b"new")
+    assert os.listdir(tmp_path) == [name]
+    assert part_path(tmp_path / name) != part_path(tmp_path / f"y{name[1:]}")
+
+
+def test_rests_of_killed_processes_are_swept(tmp_path):
+    for name in (".a.png.tfcolor-part", ".b.tfcolor-part", "c.tfcolor-part", ".a.png"):
+        (tmp_path / name).touch()
+    assert sweep_parts(tmp_path) == 2
+    assert sorted(os.listdir(tmp_path)) == [".a.png", "c.tfcolor-part"]
+    assert sweep_parts(tmp_path / "missing") == 0

@@ -18,6 +18,13 @@ def test_say_logs_one_line_as_it_is(caplog):
     assert caplog.messages == ["50% of %s done"]
 
 
+def test_names_of_files_do_nothing_to_the_terminal(caplog):
+    say("skipped a\x1b]0;x\x07\u202eb\udcff\x9b.png, 日本 ü\u3000☂\tand\nmore")
+    assert caplog.messages == [
+        "skipped a\\x1b]0;x\\x07\\u202eb\\udcff\\x9b.png, 日本 ü\u3000☂\tand\nmore"
+    ]
+
+
 def test_without_a_terminal_only_notes_are_shown(caplog):
     with ProgressReport("training", total=8, unit="steps", done=2) as report:
         report.advance()
@@ -49,6 +56,22 @@ def test_on_a_terminal_there_is_a_bar_and_no_line(caplog, capsys, monkeypatch):
     assert "loss 3.1" in drawn
     assert "steps/s" in drawn
     assert caplog.messages == []
+
+
+def test_a_message_takes_the_line_of_the_bar(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        with ProgressReport("training", total=4, unit="steps"):
+            say("skipped a.png")
+        say("done")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    drawn = capsys.readouterr().err
+    assert "\r\x1b[2Kskipped a.png\n" in drawn
+    assert drawn.endswith(("\ndone\n", "\x1b[?25hdone\n"))
 
 
 def test_track_yields_every_item_and_reports_each_tenth(caplog):

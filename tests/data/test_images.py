@@ -1,4 +1,3 @@
-import io
 import pickle
 import struct
 import subprocess
@@ -8,33 +7,25 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image, ImageCms
 
+from tests.photograph_files import (
+    add_png_chunk,
+    encode,
+    encode_tiff,
+    noise,
+    profile,
+    turned,
+    wide_png,
+    xmp_packet,
+)
 from tfcolor.data import images
 from tfcolor.data.images import UnreadableImageError, read_file, read_photograph, read_rgb
 
 ORIENTATION = 0x0112
 
 
-def _noise(shape, dtype=np.uint8, seed=0):
-    peak = np.iinfo(dtype).max + 1
-    return np.random.default_rng(seed).integers(0, peak, shape).astype(dtype)
-
-
-def _encode(image, file_format="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    return buffer.getvalue()
-
-
-def _encode_tiff(samples, **options):
-    buffer = io.BytesIO()
-    tifffile.imwrite(buffer, samples, **options)
-    return buffer.getvalue()
-
-
-def _encode_wide_png(samples):
+def _wide_png_by_opencv(samples):
     return cv2.imencode(".png", samples)[1].tobytes()
 
 
@@ -52,9 +43,9 @@ def _png_of_size(width, height):
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP", "WEBP"])
 def test_lossless_formats_give_their_pixels(file_format):
-    expected = _noise((5, 7, 3))
+    expected = noise((5, 7, 3))
     options = {"lossless": True} if file_format == "WEBP" else {}
-    encoded = _encode(Image.fromarray(expected), file_format, **options)
+    encoded = encode(Image.fromarray(expected), file_format, **options)
     photograph = read_photograph(encoded)
     assert photograph.file_format == file_format
     assert photograph.bits == 8
@@ -66,29 +57,29 @@ def test_lossless_formats_give_their_pixels(file_format):
 def test_jpeg_and_gif_give_their_color():
     orange = Image.new("RGB", (9, 6), (250, 130, 20))
     for file_format in ("JPEG", "GIF"):
-        image = read_rgb(_encode(orange, file_format), "a")
+        image = read_rgb(encode(orange, file_format), "a")
         assert image.shape == (6, 9, 3)
         np.testing.assert_allclose(image, np.broadcast_to([250, 130, 20], (6, 9, 3)), atol=3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
 def test_gray_and_palette_become_rgb(mode):
-    expected = np.where(_noise((5, 7)) > 127, 255, 0).astype(np.uint8)
-    image = read_rgb(_encode(Image.fromarray(expected).convert(mode)), "a")
+    expected = np.where(noise((5, 7)) > 127, 255, 0).astype(np.uint8)
+    image = read_rgb(encode(Image.fromarray(expected).convert(mode)), "a")
     np.testing.assert_array_equal(image, np.stack([expected] * 3, axis=-1))
 
 
 def test_alpha_is_kept_beside_unblended_color():
-    samples = _noise((5, 7, 4))
-    photograph = read_photograph(_encode(Image.fromarray(samples, "RGBA")))
+    samples = noise((5, 7, 4))
+    photograph = read_photograph(encode(Image.fromarray(samples, "RGBA")))
     np.testing.assert_array_equal(photograph.pixels, samples[..., :3])
     np.testing.assert_array_equal(photograph.alpha_pixels, samples[..., 3])
     np.testing.assert_allclose(photograph.alpha, samples[..., 3] / 255.0, rtol=1e-6)
 
 
 def test_gray_with_alpha_gives_both():
-    samples = _noise((5, 7, 2))
-    photograph = read_photograph(_encode(Image.fromarray(samples, "LA")))
+    samples = noise((5, 7, 2))
+    photograph = read_photograph(encode(Image.fromarray(samples, "LA")))
     np.testing.assert_array_equal(photograph.pixels, np.repeat(samples[..., :1], 3, axis=-1))
     np.testing.assert_array_equal(photograph.alpha_pixels, samples[..., 1])
 
@@ -97,7 +88,7 @@ def test_transparent_palette_color_becomes_alpha():
     palette = Image.new("P", (4, 3), 1)
     palette.putpalette([0, 0, 0, 10, 20, 30])
     palette.putpixel((2, 1), 0)
-    photograph = read_photograph(_encode(palette, "PNG", transparency=0))
+    photograph = read_photograph(encode(palette, "PNG", transparency=0))
     expected = np.full((3, 4), 255)
     expected[1, 2] = 0
     np.testing.assert_array_equal(photograph.alpha_pixels, expected)
@@ -107,13 +98,13 @@ def test_transparent_palette_color_becomes_alpha():
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
 def test_cmyk_becomes_rgb(file_format):
     red = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
-    image = read_rgb(_encode(red, file_format), "a")
+    image = read_rgb(encode(red, file_format), "a")
     np.testing.assert_allclose(image, np.broadcast_to([255, 0, 0], (8, 8, 3)), atol=8)
 
 
 def test_gray_of_16_bits_keeps_its_values_and_does_not_turn_white():
-    samples = _noise((5, 7), np.uint16)
-    for encoded in (_encode_wide_png(samples), _encode_tiff(samples)):
+    samples = noise((5, 7), np.uint16)
+    for encoded in (_wide_png_by_opencv(samples), encode_tiff(samples)):
         photograph = read_photograph(encoded)
         assert photograph.bits == 16
         np.testing.assert_array_equal(photograph.pixels[..., 1], samples)
@@ -121,8 +112,8 @@ def test_gray_of_16_bits_keeps_its_values_and_does_not_turn_white():
 
 
 def test_gray_of_16_bits_with_white_as_zero_is_inverted():
-    samples = _noise((5, 7), np.uint16)
-    photograph = read_photograph(_encode_tiff(samples, photometric="miniswhite"))
+    samples = noise((5, 7), np.uint16)
+    photograph = read_photograph(encode_tiff(samples, photometric="miniswhite"))
     np.testing.assert_array_equal(photograph.pixels[..., 0], 65535 - samples)
 
 
@@ -142,21 +133,21 @@ def test_gray_of_12_bits_fills_the_range():
 
 def test_float_gray_in_the_unit_interval_is_read():
     samples = np.random.default_rng(0).random((5, 7)).astype(np.float32)
-    photograph = read_photograph(_encode_tiff(samples))
+    photograph = read_photograph(encode_tiff(samples))
     np.testing.assert_allclose(photograph.rgb[..., 0], samples, atol=1e-5)  # 16-bit steps
 
 
 def test_float_gray_of_unknown_range_is_refused():
     samples = np.full((5, 7), 300.0, np.float32)
     with pytest.raises(UnreadableImageError, match=r"a\.tif: gray values from 300.* expected 0 to"):
-        read_photograph(_encode_tiff(samples), "a.tif")
+        read_photograph(encode_tiff(samples), "a.tif")
 
 
 @pytest.mark.parametrize("num_channels", [3, 4])
 def test_color_of_16_bits_is_not_cut_to_8(num_channels):
-    samples = _noise((5, 7, num_channels), np.uint16)
+    samples = noise((5, 7, num_channels), np.uint16)
     blue_first = samples[..., [2, 1, 0, 3][:num_channels]]
-    photograph = read_photograph(_encode_wide_png(blue_first))
+    photograph = read_photograph(_wide_png_by_opencv(blue_first))
     assert photograph.bits == 16
     np.testing.assert_array_equal(photograph.pixels, samples[..., :3])
     np.testing.assert_allclose(photograph.image, samples[..., :3] / 257.0, atol=0.501)
@@ -164,82 +155,123 @@ def test_color_of_16_bits_is_not_cut_to_8(num_channels):
         np.testing.assert_array_equal(photograph.alpha_pixels, samples[..., 3])
 
 
-def _turned(samples, orientation):
-    """What the EXIF standard says, pixel by pixel, of row and column 0."""
-    height, width = samples.shape[:2]
-    rows, columns = np.indices((height, width))
-    last_row, last_column = height - 1 - rows, width - 1 - columns
-    row, column = {
-        1: (rows, columns),
-        2: (rows, last_column),
-        3: (last_row, last_column),
-        4: (last_row, columns),
-        5: (columns, rows),
-        6: (columns, last_row),
-        7: (last_column, last_row),
-        8: (last_column, rows),
-    }[orientation]
-    turned = np.zeros((row.max() + 1, column.max() + 1, *samples.shape[2:]), samples.dtype)
-    turned[row, column] = samples
-    return turned
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_and_removed(orientation):
-    samples = _noise((4, 6, 3))
+    samples = noise((4, 6, 3))
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     exif[0x0110] = "Brownie"  # the camera model
-    photograph = read_photograph(_encode(Image.fromarray(samples), "PNG", exif=exif))
-    np.testing.assert_array_equal(photograph.pixels, _turned(samples, orientation))
+    photograph = read_photograph(encode(Image.fromarray(samples), "PNG", exif=exif))
+    np.testing.assert_array_equal(photograph.pixels, turned(samples, orientation))
     kept = Image.Exif()
-    kept.load(photograph.exif)
-    assert kept.get(0x0110) == "Brownie"
-    assert ORIENTATION not in kept
+    kept.load(photograph.metadata.exif)
+    assert (kept.get(0x0110), kept[ORIENTATION]) == ("Brownie", 1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_tiff_orientation_is_applied_once(orientation, dtype):
-    samples = _noise((4, 6, 3), dtype)
+    samples = noise((4, 6, 3), dtype)
     tag = (ORIENTATION, "H", 1, orientation, True)
-    encoded = _encode_tiff(samples, photometric="rgb", extratags=[tag])
-    np.testing.assert_array_equal(read_photograph(encoded).pixels, _turned(samples, orientation))
+    encoded = encode_tiff(samples, photometric="rgb", extratags=[tag])
+    np.testing.assert_array_equal(read_photograph(encoded).pixels, turned(samples, orientation))
 
 
 def test_wide_png_orientation_is_applied():
-    samples = _noise((4, 6, 3), np.uint16)
-    encoded = _encode_wide_png(samples[..., ::-1])
+    samples = noise((4, 6, 3), np.uint16)
+    encoded = _wide_png_by_opencv(samples[..., ::-1])
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     body = exif.tobytes().removeprefix(b"Exif\x00\x00")
     chunk = b"eXIf" + body
     block = struct.pack(">I", len(body)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     with_exif = encoded[:33] + block + encoded[33:]  # after the signature and IHDR
-    np.testing.assert_array_equal(read_photograph(with_exif).pixels, _turned(samples, 6))
+    np.testing.assert_array_equal(read_photograph(with_exif).pixels, turned(samples, 6))
 
 
 def test_first_frame_is_read():
     frames = [Image.new("RGB", (6, 5), color) for color in ("red", "blue")]
     for file_format in ("GIF", "TIFF"):
         options = {"save_all": True, "append_images": frames[1:]}
-        image = read_rgb(_encode(frames[0], file_format, **options), "a")
+        image = read_rgb(encode(frames[0], file_format, **options), "a")
         np.testing.assert_array_equal(image, np.broadcast_to([255, 0, 0], (5, 6, 3)))
 
 
-def test_only_an_rgb_profile_is_kept():
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    encoded = _encode(Image.new("RGB", (4, 3)), "PNG", icc_profile=profile)
-    assert read_photograph(encoded).icc_profile == profile
-    of_gray = profile[:16] + b"GRAY" + profile[20:]
-    encoded = _encode(Image.new("L", (4, 3)), "PNG", icc_profile=of_gray)
-    assert read_photograph(encoded).icc_profile is None
+@pytest.mark.parametrize("space", ["rgb", "gray"])
+def test_the_profile_is_kept_as_stored(space):
+    image = Image.new("RGB" if space == "rgb" else "L", (4, 3))
+    photograph = read_photograph(encode(image, "PNG", icc_profile=profile(space)))
+    assert (photograph.icc_profile, photograph.color_space) == (profile(space), space)
+
+
+def test_a_profile_of_inks_is_left_out():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    encoded = encode(Image.new("CMYK", (4, 3)), "JPEG", icc_profile=srgb[:16] + b"CMYK" + srgb[20:])
+    photograph = read_photograph(encoded)
+    assert (photograph.icc_profile, photograph.color_space) == (None, "cmyk")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_gray_is_a_view_of_one_channel(dtype):
+    photograph = read_photograph(encode_tiff(noise((5, 7), dtype)))
+    assert photograph.pixels.shape == (5, 7, 3) and photograph.pixels.strides[-1] == 0
+    assert not photograph.pixels.flags.writeable
+    assert photograph.image.strides[-1] == 0
+    assert read_rgb(encode_tiff(noise((5, 7), dtype)), "a").flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_png_of_16_bits_keeps_its_alpha(channels):
+    samples = noise((5, 7, channels), np.uint16)
+    photograph = read_photograph(wide_png(samples))
+    expected = samples[..., :-1] if channels == 4 else np.repeat(samples[..., :1], 3, axis=-1)
+    np.testing.assert_array_equal(photograph.pixels, expected)
+    np.testing.assert_array_equal(photograph.alpha_pixels, samples[..., -1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transparent_color_of_a_wide_png_becomes_alpha(channels):
+    samples = noise((5, 7, channels), np.uint16)
+    key = samples[2, 3].astype(">u2").tobytes()
+    photograph = read_photograph(add_png_chunk(wide_png(samples), b"tRNS", key))
+    expected = np.where((samples == samples[2, 3]).all(axis=-1), 0, 65535)
+    np.testing.assert_array_equal(photograph.alpha_pixels, expected)
+
+
+def test_an_orientation_that_only_xmp_tells_is_applied():
+    samples = noise((4, 6, 3))
+    packet = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp_packet(orientation=8)
+    encoded = add_png_chunk(encode(Image.fromarray(samples)), b"iTXt", packet)
+    np.testing.assert_array_equal(read_photograph(encoded).pixels, turned(samples, 8))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".txt"])
+def test_content_tells_the_format_not_the_name(tmp_path, suffix):
+    samples = noise((4, 6, 3))
+    (tmp_path / f"a{suffix}").write_bytes(encode(Image.fromarray(samples)))
+    photograph = read_photograph(tmp_path / f"a{suffix}")
+    assert photograph.file_format == "PNG"
+    np.testing.assert_array_equal(photograph.pixels, samples)
+
+
+def test_what_follows_an_image_in_its_file_does_no_harm():
+    samples = noise((4, 6, 3))
+    polyglot = encode(Image.fromarray(samples)) + b"PK\3\4<script>alert(1)</script>"
+    np.testing.assert_array_equal(read_photograph(polyglot).pixels, samples)
+
+
+@pytest.mark.parametrize(
+    "content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='x'/>"]
+)
+def test_formats_that_run_programs_are_not_read(content):
+    with pytest.raises(UnreadableImageError, match="not an image"):
+        read_photograph(content, "a.jpg")
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP"])
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.9])
 def test_a_truncated_image_is_an_error(file_format, part):
-    encoded = _encode(Image.fromarray(_noise((64, 48, 3))), file_format)
+    encoded = encode(Image.fromarray(noise((64, 48, 3))), file_format)
     with pytest.raises(UnreadableImageError, match=r"^old/a\.jpg: (damaged|not an image)"):
         read_photograph(encoded[: int(len(encoded) * part)], "old/a.jpg")
 
@@ -254,6 +286,87 @@ def test_text_is_not_an_image():
 def test_more_pixels_than_the_limit_are_refused_before_decoding(size):
     with pytest.raises(UnreadableImageError, match=r"a\.png: .*more pixels.* limit of 300,000,000"):
         read_photograph(_png_of_size(*size), "a.png")
+
+
+@pytest.mark.filterwarnings("ignore")  # pytest resets the filters of `images`
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF", "GIF", "BMP"])
+def test_sides_of_65535_pixels_are_refused(file_format):
+    encoded = bytearray(encode(Image.new("L", (4, 3)), file_format))
+    start = {"JPEG": encoded.find(b"\xff\xc0") + 5, "GIF": 6, "BMP": 18}.get(file_format, 0)
+    if file_format == "TIFF":
+        encoded = encode_tiff(noise((3, 4), np.uint16))
+        for tag in (b"\x00\x01", b"\x01\x01"):  # width and height, in little endian
+            row = encoded.index(tag + b"\4\0\1\0\0\0") + 8
+            encoded = encoded[:row] + struct.pack("<I", 65535) + encoded[row + 4 :]
+    else:
+        size = b"\xff\xff\0\0\xff\xff\0\0" if file_format == "BMP" else b"\xff" * 4
+        encoded[start : start + len(size)] = size
+    with pytest.raises(UnreadableImageError, match=r"^a: "):
+        read_photograph(bytes(encoded), "a")
+
+
+def _bomb():
+    return zlib.compress(b"\0" * 40_000_000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [(b"zTXt", b"Comment\0\0"), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"), (b"iCCP", b"p\0\0")],
+)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bombs_in_metadata_are_refused_or_passed_over(kind, content, bits):
+    samples = noise((4, 6, 3), np.uint8 if bits == 8 else np.uint16)
+    encoded = encode(Image.fromarray(samples)) if bits == 8 else wide_png(samples)
+    try:
+        photograph = read_photograph(add_png_chunk(encoded, kind, content + _bomb()), "a.png")
+    except UnreadableImageError as error:
+        assert str(error).startswith("a.png: ") and "\n" not in str(error)
+    else:
+        np.testing.assert_array_equal(photograph.pixels, samples)
+        told = [photograph.icc_profile or b"", photograph.metadata.xmp or b""]
+        assert max(map(len, told)) < 20_000_000 and photograph.metadata.texts == ()
+
+
+def _tiff(entries, data=b"", next_directory=0):
+    """A TIFF file of raw entries (tag, kind, count, value), with its directory at 8."""
+    rows = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    directory = struct.pack("<H", len(entries)) + rows + struct.pack("<I", next_directory)
+    return b"II*\0" + struct.pack("<I", 8) + directory + data
+
+
+_PAGE = [(256, 4, 1, 4), (257, 4, 1, 3), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+_PAGE += [(277, 3, 1, 1), (278, 4, 1, 3), (279, 4, 1, 12)]
+
+
+def _page(extra=(), **options):
+    entries = sorted([*_PAGE, (273, 4, 1, 0), *extra])
+    start = 8 + 2 + 12 * len(entries) + 4
+    entries = [(273, 4, 1, start) if entry[0] == 273 else entry for entry in entries]
+    return _tiff(entries, bytes(range(12)), **options)
+
+
+def test_a_loop_of_directories_ends():
+    expected = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    # The next page, the EXIF and the GPS directory are the first page itself.
+    encoded = _page([(34665, 4, 1, 8), (34853, 4, 1, 8)], next_directory=8)
+    np.testing.assert_array_equal(read_photograph(encoded).pixels[..., 0], expected)
+
+
+def test_absurd_tags_are_refused_before_they_are_read():
+    many = _tiff([(40000 + index, 1, 1, 0) for index in range(5000)])
+    large = _page([(40000 + index, 1, 300, 8) for index in range(40)])
+    endless = _page()[:4] + struct.pack("<I", 2**31) + _page()[8:]
+    for encoded in (many, large, endless):
+        with pytest.raises(UnreadableImageError, match=r"^a\.tif: damaged image \("):
+            read_photograph(encoded, "a.tif")
+
+
+@pytest.mark.filterwarnings("ignore")  # pytest resets the filters of `images`
+def test_tags_that_point_nowhere_are_passed_over():
+    encoded = _page([(270, 2, 2**31, 8), (700, 1, 5000, 2**30)])
+    photograph = read_photograph(encoded)
+    assert photograph.pixels.shape == (3, 4, 3)
+    assert photograph.metadata.xmp is None
 
 
 def test_an_image_without_pixels_is_refused():
@@ -291,10 +404,10 @@ def test_damaged_metadata_costs_neither_the_photograph_nor_a_warning(tmp_path):
     exif = Image.Exif()
     exif[0x0110] = "Brownie of the long name"
     block = exif.tobytes()
-    samples = _noise((8, 8, 3))
+    samples = noise((8, 8, 3))
     damaged = [block[:-12], block[:8], b"Exif\x00\x00garbage garbage", block[:20] + b"\xff" * 20]
     for number, bad in enumerate(damaged):
-        encoded = _encode(Image.fromarray(samples), "PNG", exif=bad)
+        encoded = encode(Image.fromarray(samples), "PNG", exif=bad)
         (tmp_path / f"{number}.png").write_bytes(encoded)
         np.testing.assert_array_equal(read_photograph(encoded).pixels, samples)
     program = (

@@ -8,27 +8,41 @@ from PIL import Image
 from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.core.taps import Tap
+from tfcolor.inference.one_photograph import Settings
 from tfcolor.inference.painting import Painter, SizeOptions
+from tfcolor.inference.provenance import Provenance
+from tfcolor.inference.result_files import ResultOptions
+from tfcolor.inference.variations import Wishes
 
 
 class TintColorizer:
     """Tints every photograph by the same difference, as far as it fits."""
 
     decoding = DecodingOptions()
-    painter = Painter(HueChroma(), SizeOptions(), Tap("grid", 4, 1.5))
-
-    def colorize(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
-        room = tf.minimum(gray, 1 - gray)
-        rgb = gray + tf.minimum(room, 0.1) * tf.constant([1.0, 0.0, -1.0])
-        return {"rgb": rgb, "uncertainty": gray[..., 0]}
+    painter = Painter(HueChroma(), SizeOptions(min_side=1), Tap("grid", 4, 1.5))
 
     def histograms(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
-        raise NotImplementedError
+        cells = [gray.shape[0], -(-gray.shape[1] // 4), -(-gray.shape[2] // 4)]
+        bins = {"hue": 3, "chroma": 8}
+        return {
+            name: tf.one_hot(tf.fill(cells, bins[name]), size)
+            for name, size in self.painter.space.histograms.items()
+        }
+
+    def colorize(self, gray: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.painter.paint(gray, self.histograms(self.painter.shrink(gray)), self.decoding)
 
 
 @pytest.fixture
 def tint() -> TintColorizer:
     return TintColorizer()
+
+
+@pytest.fixture
+def settings(tint) -> Settings:
+    """Returns the settings of a job of `tint` without any wishes."""
+    provenance = Provenance(model="tint", checkpoint_sha256="71")
+    return Settings(Wishes(), ResultOptions(), provenance, tint.painter.size)
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.core.errors import UsageError
 from tfcolor.core.taps import Tap
 from tfcolor.inference.histogram_transfer import (
+    ReferenceMatch,
     energy_bias,
-    match_reference,
     require_histograms,
     target_histograms,
 )
@@ -71,7 +71,7 @@ def test_matching_keeps_lightness_and_takes_the_colors_of_the_reference():
     reddish = gray * np.float32([1.2, 0.9, 0.9]) + random_numbers.normal(0, 0.01, (20, 30, 3))
     reddish = np.float32(reddish - reddish.mean(-1, keepdims=True) + gray)
     reference = random_numbers.uniform(0.3, 0.6, (15, 11, 1)) * np.float32([0.8, 0.9, 1.3])
-    moved = match_reference(gray, reddish, reference.astype(np.float32)).numpy()
+    moved = ReferenceMatch(gray, reddish, reference.astype(np.float32))(gray, reddish).numpy()
     assert moved.dtype == np.float32
     np.testing.assert_allclose(moved.mean(-1, keepdims=True), gray, atol=1e-6)
     ratios = np.median(moved / gray, axis=(0, 1))
@@ -81,7 +81,7 @@ def test_matching_keeps_lightness_and_takes_the_colors_of_the_reference():
 def test_a_photograph_is_its_own_reference():
     rgb = np.random.default_rng(3).uniform(0.1, 0.9, (8, 9, 3)).astype(np.float32)
     gray = rgb.mean(-1, keepdims=True)
-    np.testing.assert_allclose(match_reference(gray, rgb, rgb), rgb, atol=1e-5)
+    np.testing.assert_allclose(ReferenceMatch(gray, rgb, rgb)(gray, rgb), rgb, atol=1e-5)
 
 
 def test_a_regression_has_no_histograms_to_move():

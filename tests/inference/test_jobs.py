@@ -1,10 +1,16 @@
+import inspect
+import itertools
+import logging
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from tfcolor.core.errors import UserError
 from tfcolor.inference.jobs import Job, collect_jobs
+from tfcolor.inference.result_files import ResultOptions
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def make(tmp_path, monkeypatch):
 
 
 def _pairs(inputs, output=None):
-    return [(str(job.source), str(job.target)) for job in collect_jobs(inputs, output)]
+    return [(str(job.source), str(job.target)) for job in collect_jobs(inputs, output).jobs]
 
 
 def test_results_lie_beside_their_originals(make):
@@ -62,7 +68,7 @@ def test_a_file_that_is_named_is_taken_as_it_is(make):
 def test_no_two_results_share_a_file(make, output):
     make("x/a.jpg", "x/a.png", "x/a.tif", "y/a.jpg", "z/a.jpg", "x/a.jpg.webp")
     inputs = ["x", "y/a.jpg", "z/a.jpg"]
-    jobs = collect_jobs(inputs, output)
+    jobs = collect_jobs(inputs, output).jobs
     targets = [job.target for job in jobs]
     assert len(jobs) == len(set(targets)) == 6
     originals = {job.source for job in jobs}
@@ -74,7 +80,7 @@ def test_no_two_results_share_a_file(make, output):
 
 def test_a_photograph_named_twice_is_colored_once(make):
     make("album/a.jpg", "album/b.jpg")
-    assert len(collect_jobs(["album", "album/b.jpg", "./album/*.jpg"], "out")) == 2
+    assert len(_pairs(["album", "album/b.jpg", "./album/*.jpg"], "out")) == 2
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -100,8 +106,8 @@ def test_one_photograph_may_have_a_file_name(make):
     assert _pairs(["a.jpg"], "best/colored.tif") == [("a.jpg", "best/colored.tif")]
     with pytest.raises(UserError, match=r"--output=one\.png is one file but there are 2"):
         collect_jobs(["a.jpg", "album"], "one.png")
-    with pytest.raises(UserError, match=r"cannot write one\.jpg"):
-        collect_jobs(["a.jpg"], "one.jpg")
+    with pytest.raises(UserError, match=r"cannot write one\.gif"):
+        collect_jobs(["a.jpg"], "one.gif")
 
 
 def test_a_folder_with_a_dot_in_its_name_is_a_folder(make):
@@ -110,17 +116,34 @@ def test_a_folder_with_a_dot_in_its_name_is_a_folder(make):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "output"), [(["a.png"], "a.png"), (["album"], "album"), (["album/b.png"], "album")]
+    ("inputs", "output"),
+    [
+        (["a.png"], "a.png"),
+        (["album/b.png"], "album"),
+        (["link.png"], "."),
+        (["x.jpg", "x.png"], "."),
+    ],
 )
 def test_originals_are_never_replaced(make, inputs, output):
-    make("a.png", "album/b.png")
+    make("a.png", "album/b.png", "x.jpg", "x.png")
+    Path("link.png").symlink_to("a.png")
     with pytest.raises(UserError, match="is an original; choose another --output"):
         collect_jobs(inputs, output)
 
 
-def test_results_inside_of_the_input_folder_are_not_colored_again(make):
-    make("album/a.jpg", "album/colored/a.png")
-    assert _pairs(["album"], "album/colored") == [("album/a.jpg", "album/colored/a.png")]
+def test_results_do_not_go_among_the_originals(make):
+    make("album/a.jpg", "album/b.jpg")
+    with pytest.raises(UserError, match="album/ is the folder of the originals; choose another"):
+        collect_jobs(["album/b.jpg", "album"], "album/")
+
+
+def test_results_inside_of_the_input_folder_are_not_colored_again(make, tmp_path):
+    make("album/a.jpg", "album/deep/colored/a.png")
+    (tmp_path / "link").symlink_to("album")
+    for root, output in itertools.product(["album", "./album/", "link"], ["album", "link"]):
+        output = f"{output}/deep/../deep/colored"
+        root_name = str(Path(root))
+        assert _pairs([root], output) == [(f"{root_name}/a.jpg", f"{output}/a.png")]
 
 
 @pytest.mark.parametrize(
@@ -130,12 +153,100 @@ def test_results_inside_of_the_input_folder_are_not_colored_again(make):
         (["missing.jpg"], "there is no file or folder missing.jpg"),
         (["empty"], "no photographs in the folder empty; looked for .bmp"),
         (["*.gif"], "no photographs match *.gif"),
+        (["a**b[.gif"], "no photographs match a**b[.gif"),
+        (["pipe.png"], "pipe.png is neither a file nor a folder"),
+        (["empty/loop.png"], "there is no file or folder empty/loop.png"),
     ],
 )
 def test_inputs_without_photographs_are_user_errors(make, inputs, message):
-    make("empty/notes.txt")
+    make("empty/notes.txt", "empty/deep.png/x")
+    os.mkfifo("pipe.png")
+    os.mkfifo("empty/pipe.png")
     with pytest.raises(UserError, match=re.escape(message)):
         collect_jobs(inputs, None)
+
+
+def test_links_are_followed_to_files_but_not_to_folders(make, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    make("album/deep/a.jpg", "elsewhere/b.jpg", "album/e.jpg")
+    album = tmp_path / "album"
+    (album / "all").symlink_to(album)
+    (album / "b.jpg").symlink_to("../elsewhere/b.jpg")
+    (album / "broken.jpg").symlink_to("missing.jpg")
+    (album / "c.jpg").symlink_to("d.jpg")
+    (album / "d.jpg").symlink_to("c.jpg")
+    (album / "same.jpg").symlink_to("e.jpg")
+    (album / "folder.jpg").symlink_to("deep")
+    names = ["b.jpg", "broken.jpg", "c.jpg", "d.jpg", "deep/a.jpg", "e.jpg"]
+    assert [source for source, _ in _pairs(["album"], "out")] == [f"album/{x}" for x in names]
+    said = [line for line in caplog.messages if "a link to a folder" in line]
+    assert said == [
+        "passed over album/all: a link to a folder",
+        "passed over album/folder.jpg: a link to a folder",
+    ]
+
+
+def test_a_linked_folder_is_searched_if_it_is_named(make, tmp_path):
+    make("album/deep/a.jpg")
+    (tmp_path / "link").symlink_to("album")
+    assert _pairs(["link"], "out") == [("link/deep/a.jpg", "out/deep/a.png")]
+
+
+def test_a_folder_that_cannot_be_read_stops_no_other(make, monkeypatch):
+    make("album/a.jpg", "album/locked/b.jpg", "album/z.jpg", "locked/b.jpg")
+    scan = os.scandir
+
+    def scan_unless_locked(path):
+        if str(path).endswith("locked"):  # the tests may run as root, who reads everything
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_unless_locked)
+    found = collect_jobs(["album"], "out")
+    assert [str(job.source) for job in found.jobs] == ["album/a.jpg", "album/z.jpg"]
+    assert found.problems == ("cannot read the folder album/locked: Permission denied",)
+    with pytest.raises(UserError, match="cannot read the folder locked: Permission denied"):
+        collect_jobs(["locked"], "out")
+
+
+def test_odd_names_are_kept(make, tmp_path):
+    names = ["ümlaut ß.jpg", "日本\n語.jpg", "-rf *.jpg", "a\\b.jpg", os.fsdecode(b"\xff\xfe.jpg")]
+    make(*(f"album/{name}" for name in names))
+    jobs = collect_jobs(["album"], "out").jobs
+    assert sorted(job.target.name for job in jobs) == sorted(f"{name[:-4]}.png" for name in names)
+
+
+def test_no_two_results_are_one_file_where_case_does_not_count(make):
+    make("x/A.jpg", "x/a.jpg", "x/é.jpg", "x/e\u0301.jpg")
+    names = [target.casefold() for _, target in _pairs(["x"], "out")]
+    assert names == ["out/a.png", "out/a.jpg.png", "out/e\u0301.png", "out/é.jpg.png"]
+
+
+def test_a_tree_may_be_deeper_than_the_stack(make):
+    deep = "/".join(["d"] * 150)
+    make(f"album/{deep}/a.jpg")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert _pairs(["album"], "out") == [(f"album/{deep}/a.jpg", f"out/{deep}/a.png")]
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_where_a_job_is_remembered(make, tmp_path):
+    make("album/a.jpg", "album/deep/b.jpg", "other/c.jpg")
+    assert collect_jobs(["album/a.jpg"], "out").folder == Path("out")
+    assert collect_jobs(["album"], None).folder == Path("album")
+    assert collect_jobs(["album/a.jpg", "album/deep/b.jpg"], None).folder == tmp_path / "album"
+    assert collect_jobs(["album", "other/c.jpg"], None).folder == tmp_path
+    assert collect_jobs(["album/a.jpg"], None).folder is None
+    assert collect_jobs(["album/a.jpg"], "one.png").folder is None
+
+
+def test_results_may_be_of_other_formats(make):
+    make("x/a.JPG", "x/a.tif", "x/b.tif")
+    jobs = collect_jobs(["x"], "out", results=ResultOptions(format="keep")).jobs
+    assert [str(job.target) for job in jobs] == ["out/a.JPG", "out/a.tif", "out/b.tif"]
 
 
 def test_several_results_are_numbered():
@@ -150,7 +261,7 @@ def test_several_results_are_numbered():
 def test_no_two_photographs_share_any_file(make, num_samples):
     make("x/a.jpg", "x/a.png", "x/a_1.jpg", "x/a_uncertainty.jpg", "x/a_1_uncertainty.png")
     for output in (None, "out"):
-        jobs = collect_jobs(["x"], output, num_samples, True)
+        jobs = collect_jobs(["x"], output, num_samples, True).jobs
         files = [path for job in jobs for path in job.files]
         assert len(files) == len(set(files)) == 5 * 2 * num_samples
         assert not {job.source for job in jobs} & set(files)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tfcolor.data.images import Photograph
 from tfcolor.inference.photographs import ColoredPhotograph
 from tfcolor.inference.sheet import (
     BACKGROUND,
@@ -18,12 +19,13 @@ def _flat(color, height=20, width=30):
 
 
 def test_a_row_shows_input_output_and_uncertainty():
-    gray = np.array([[0.0, 0.2, 1.0]], np.float32)
+    pixels = np.array([[[0, 0, 0], [50, 51, 52], [255, 255, 255]]], np.uint8)
     output = _flat((1, 2, 3), 1, 3)
-    row = colored_row(ColoredPhotograph(gray, output, np.zeros((1, 3), np.float32)))
+    photograph = Photograph("a", pixels, None, "PNG")
+    row = colored_row(ColoredPhotograph(photograph, output, np.zeros((1, 3), np.uint8), 0.0))
     assert list(row) == ["input", "output", "uncertainty"]
     np.testing.assert_array_equal(row["input"][0, :, 1], [0, 51, 255])
-    assert row["output"] is output
+    np.testing.assert_array_equal(row["output"], output)
     assert {picture.shape for picture in row.values()} == {(1, 3, 3)}
 
 

@@ -1,6 +1,7 @@
 """A studio around a model without a network, and a photograph of one object."""
 
 import io
+import shutil
 
 import httpx
 import numpy as np
@@ -19,6 +20,7 @@ from tfcolor.web.easel import Easel
 from tfcolor.web.options import StudioOptions
 
 HEIGHT, WIDTH = 60, 84
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 OBJECT = np.s_[16:44, 10:38]
 """Rows and columns of the bright object in `scene`."""
 
@@ -135,3 +137,15 @@ def encode_fixture():
 @pytest.fixture(name="object_area")
 def object_area_fixture():
     return OBJECT
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window, or a skipped test."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

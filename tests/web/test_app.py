@@ -8,8 +8,8 @@ import pytest
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import read_photograph
-from tfcolor.inference.photographs import color_photograph
-from tfcolor.inference.result_files import write_photograph
+from tfcolor.inference.result_files import write_result
+from tfcolor.inference.variations import color_photograph
 from tfcolor.web import app as web_app
 from tfcolor.web.app import STATIC
 from tfcolor.web.refusals import StudioError
@@ -37,7 +37,7 @@ def test_the_download_is_the_file_that_colorize_writes(
 ):
     content = (photos / "photo1.jpg").read_bytes()
     answer = client.post(open_photograph(content, "photo1.jpg") + "/full")
-    write_photograph(color_photograph(served, read_photograph(content)), tmp_path / "a.png")
+    write_result(color_photograph(served, read_photograph(content)), tmp_path / "a.png")
     assert answer.content == (tmp_path / "a.png").read_bytes()
     expected = "attachment; filename*=UTF-8''photo1_colorized.png"
     assert answer.headers["content-disposition"] == expected

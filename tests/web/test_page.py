@@ -1,7 +1,5 @@
 """The page in a real browser, driven as a person would."""
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +8,6 @@ from tfcolor.web.app import build_app
 from tfcolor.web.options import StudioOptions
 from tfcolor.web.running import studio_in_background
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 READY = "body[data-state=ready]:not([data-busy])"
 PIXELS = """async (id) => {
   const image = document.getElementById(id);
@@ -21,17 +18,6 @@ PIXELS = """async (id) => {
   context.drawImage(image, 0, 0);
   return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

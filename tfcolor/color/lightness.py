@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 GAMUTS = ("chroma", "clip")
+_INTEGERS = {8: tf.uint8, 16: tf.uint16}
 
 
 def fit_gamut(lightness: tf.Tensor, difference: tf.Tensor, gamut: str = "chroma") -> tf.Tensor:
@@ -41,25 +42,32 @@ def fit_gamut(lightness: tf.Tensor, difference: tf.Tensor, gamut: str = "chroma"
     return tf.clip_by_value(lightness + difference, 0, 1)
 
 
-def quantize_rgb(rgb: tf.Tensor) -> tf.Tensor:
+def quantize_rgb(rgb: tf.Tensor, bits: int = 8) -> tf.Tensor:
     """Rounds a color to integers that keep the mean of its channels.
 
     Rounding each channel by itself moves the mean by up to half a step. Here the
     integers add up to the rounded sum of the channels (the channels with the
     largest remainders are rounded up), so the mean moves by at most 1/6 step, and
-    not at all where it was a whole step, as for an 8-bit gray photograph.
+    not at all where it was a whole step, as for a gray photograph of as many bits.
 
     Args:
       rgb: float [..., 3], RGB, clipped to [0, 1].
+      bits: of the integers, 8 or 16.
 
     Returns:
-      uint8 [..., 3], 0 to 255; each channel within one step of `255 * rgb`.
+      uint8 or uint16 [..., 3] over its full range; each channel within one step
+      of the color.
+
+    Raises:
+      ValueError: if there is no such integer.
 
     Example:
       >>> quantize_rgb([100.4 / 255, 100.4 / 255, 99.2 / 255]).numpy().tolist()
       [101, 100, 99]
     """
-    scaled = 255 * tf.clip_by_value(tf.convert_to_tensor(rgb), 0, 1)
+    if bits not in _INTEGERS:
+        raise ValueError(f"{bits} bits: expected one of {tuple(_INTEGERS)}")
+    scaled = (2**bits - 1) * tf.clip_by_value(tf.convert_to_tensor(rgb), 0, 1)
     floors = tf.floor(scaled)
     remainders = scaled - floors
     num_raised = tf.round(tf.reduce_sum(remainders, axis=-1))
@@ -71,7 +79,7 @@ def quantize_rgb(rgb: tf.Tensor) -> tf.Tensor:
         _count(red >= blue, green >= blue),
     ]
     is_raised = tf.cast(tf.stack(ranks, axis=-1), scaled.dtype) < num_raised[..., None]
-    return tf.cast(floors + tf.cast(is_raised, scaled.dtype), tf.uint8)
+    return tf.cast(floors + tf.cast(is_raised, scaled.dtype), _INTEGERS[bits])
 
 
 def _count(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -190,23 +190,18 @@ def match_to_histogram(source: ArrayLike, edges: ArrayLike, mass: ArrayLike) -> 
     return np.interp(_mid_quantiles(source), np.append(0, np.cumsum(mass)), edges)
 
 
-def quantile_transfer(
-    gray: np.ndarray, rgb: np.ndarray, reference_rgb: np.ndarray, *, eps: float
-) -> np.ndarray:
-    """Returns an image with the relative colors of a reference.
+class QuantileTransfer:
+    """Gives colors the distribution of those of a reference.
 
     Both images are divided by their lightness, each channel's distribution is
-    matched by quantiles, and the source's lightness is multiplied back. Colors may
-    leave [0, 1] and their mean may leave `gray`; the caller brings them back.
+    matched by quantiles, and the source's lightness is multiplied back. What was
+    learned from an image holds for the same image at any size.
 
     Args:
       gray: float [H, W, 1], the lightness of the source, mean of R, G and B.
       rgb: float [H, W, 3], the colors of the source, in [0, 1].
       reference_rgb: float [I, J, 3], an image of any size, in [0, 1].
       eps: added to the lightness that divides and multiplies; tames dark pixels.
-
-    Returns:
-      float64 [H, W, 3], RGB; `rgb` itself if the reference is the same.
 
     Raises:
       ValueError: if shapes disagree, or something is empty or not finite.
@@ -215,18 +210,54 @@ def quantile_transfer(
       Larsson, Maire, Shakhnarovich. Learning Representations for Automatic
       Colorization. ECCV 2016 (histogram transfer by quantile matching).
     """
-    gray, rgb, reference = (np.asarray(x, np.float64) for x in (gray, rgb, reference_rgb))
-    if rgb.shape != (*gray.shape[:2], 3) or gray.shape[2:] != (1,):
-        raise ValueError(f"gray {gray.shape} and rgb {rgb.shape}: expected [H, W, 1] and [H, W, 3]")
-    if reference.ndim != 3 or reference.shape[2] != 3:
-        raise ValueError(f"reference_rgb {reference.shape}: expected [I, J, 3]")
-    source = rgb / (gray + eps)
-    target = reference / (reference.mean(axis=-1, keepdims=True) + eps)
-    matched = [
-        match_quantiles(source[..., c].ravel(), target[..., c].ravel()).reshape(rgb.shape[:2])
-        for c in range(3)
-    ]
-    return np.stack(matched, axis=-1) * (gray + eps)
+
+    def __init__(
+        self, gray: np.ndarray, rgb: np.ndarray, reference_rgb: np.ndarray, *, eps: float
+    ) -> None:
+        reference = np.asarray(reference_rgb, np.float64)
+        if reference.ndim != 3 or reference.shape[2] != 3:
+            raise ValueError(f"reference_rgb {reference.shape}: expected [I, J, 3]")
+        self._eps = eps
+        source = self._relative(gray, rgb)
+        target = reference / (reference.mean(axis=-1, keepdims=True) + eps)
+        self._curves = [
+            _quantile_curve(source[..., c].ravel(), target[..., c].ravel()) for c in range(3)
+        ]
+
+    def __call__(self, gray: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+        """Moves colors.
+
+        Args:
+          gray: float [H, W, 1], lightness.
+          rgb: float [H, W, 3], colors in [0, 1].
+
+        Returns:
+          float64 [H, W, 3], RGB; `rgb` itself if the source was the reference.
+          Colors may leave [0, 1] and their mean may leave `gray`; the caller
+          brings them back.
+
+        Raises:
+          ValueError: if shapes disagree.
+        """
+        source = self._relative(gray, rgb)
+        moved = [np.interp(source[..., c], *self._curves[c]) for c in range(3)]
+        return np.stack(moved, axis=-1) * (np.asarray(gray, np.float64) + self._eps)
+
+    def _relative(self, gray: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+        """Returns colors divided by lightness, float64 [H, W, 3]."""
+        gray, rgb = np.asarray(gray, np.float64), np.asarray(rgb, np.float64)
+        if rgb.shape != (*gray.shape[:2], 3) or gray.shape[2:] != (1,):
+            raise ValueError(
+                f"gray {gray.shape} and rgb {rgb.shape}: expected [H, W, 1] and [H, W, 3]"
+            )
+        return rgb / (gray + self._eps)
+
+
+def _quantile_curve(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (values, matched): what `match_quantiles` makes of float64 [N] values."""
+    matched = match_quantiles(source, target)
+    values, first = np.unique(source, return_index=True)
+    return values, matched[first]
 
 
 def _energy(

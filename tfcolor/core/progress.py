@@ -1,12 +1,14 @@
 """Progress on a terminal as a bar, elsewhere as plain lines."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.control import Control
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,9 +17,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import ControlType
 
 Item = TypeVar("Item")
 _LOGGER = logging.getLogger(__name__)
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHOWN_BARS: list[Progress] = []
 
 
 def say(message: str) -> None:
@@ -26,7 +31,27 @@ def say(message: str) -> None:
     Args:
       message: the line, without its end.
     """
-    _LOGGER.info("%s", message)
+    for bar in _SHOWN_BARS:  # gives its line to the message and is drawn again below it
+        erasure = (ControlType.ERASE_IN_LINE, 2)
+        bar.console.control(Control(ControlType.CARRIAGE_RETURN, erasure))
+    _LOGGER.info("%s", printable(message))
+
+
+def printable(text: str) -> str:
+    r"""Returns a text that does nothing to a terminal but show itself.
+
+    Args:
+      text: with names of files, which may hold anything.
+
+    Returns:
+      The text with what controls a terminal, turns the direction of writing or is no
+      character at all escaped as in Python.
+
+    Example:
+      >>> printable("a\x1b[2J.png")
+      'a\\x1b[2J.png'
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ProgressReport:
@@ -68,6 +93,7 @@ class ProgressReport:
                 console=Console(stderr=True),
             )
             self._bar.start()
+            _SHOWN_BARS.append(self._bar)
             self._row = self._bar.add_task(
                 self._description, total=self._total, completed=self.done, speed="", note=""
             )
@@ -77,6 +103,7 @@ class ProgressReport:
         """Leaves the finished bar on the screen."""
         if self._bar is not None:
             self._bar.stop()
+            _SHOWN_BARS.remove(self._bar)
 
     def advance(self, units: int = 1, note: str = "", *, is_milestone: bool = False) -> None:
         """Counts finished units.

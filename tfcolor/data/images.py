@@ -1,23 +1,29 @@
 """Decodes any photograph; every failure is one line that names the file.
 
-Pillow decodes. OpenCV decodes only what Pillow would cut to 8 bits: color with
-16 bits per sample.
+What a file is, its content tells, not its name.
 """
 
 import dataclasses
-import functools
 import io
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tfcolor.core.errors import UserError
+from tfcolor.data.exif import ICC_PROFILE
+from tfcolor.data.frame_samples import GrayRangeError, frame_raster
+from tfcolor.data.metadata import (
+    Metadata,
+    frame_metadata,
+    stored_orientation,
+    tiff_metadata,
+)
+from tfcolor.data.raster import Raster, narrow, turn_upright
+from tfcolor.data.tag_directories import is_tag_block, read_tags, without_damaged_tags
+from tfcolor.data.tiff_samples import is_wide, tiff_size, wide_tiff_raster
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Names that a folder is searched for, in lower case."""
@@ -26,10 +32,9 @@ MAX_PIXELS = 300_000_000
 """The largest image decoded. Phones reach 200 million pixels, and a 4 x 5 inch
 negative scanned at 3600 dpi 259 million; a decompression bomb asks for more."""
 
-_ORIENTATION = 0x0112
-_BITS_PER_SAMPLE = 258
-_PHOTOMETRIC = 262
-_MIN_IS_WHITE = 0
+# Pillow reads more, among them formats that run other programs.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_TURNED = (5, 6, 7, 8)
 
 # Pillow refuses more than twice this number by itself and only warns below,
 # so the limit is checked here once more. Both filters are set once because
@@ -37,6 +42,8 @@ _MIN_IS_WHITE = 0
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Profiles and edit histories are longer than Pillow expects of a remark.
+PngImagePlugin.MAX_TEXT_CHUNK = 16_000_000
 
 
 class UnreadableImageError(UserError):
@@ -63,20 +70,23 @@ class Photograph:
 
     Args:
       name: the file, as the user knows it.
-      pixels: uint8 or uint16 [H, W, 3], full range; gray is repeated.
+      pixels: uint8 or uint16 [H, W, 3], full range, in the file's own RGB space;
+        of gray a read-only view of one channel, which takes no memory.
       alpha_pixels: opacity, the type of `pixels` [H, W], or None if opaque.
       file_format: Pillow's name of the format ("JPEG").
-      icc_profile: the embedded RGB profile, or None. A profile of gray or CMYK
-        does not describe `pixels` and is left out.
-      exif: the EXIF block without its orientation, which is applied, or None.
+      color_space: "gray", "rgb", or "cmyk", of which `pixels` is the sRGB.
+      icc_profile: as stored, of gray or RGB, or None. One of other spaces does
+        not describe `pixels` and is left out.
+      metadata: what the file tells beside, true for the upright photograph.
     """
 
     name: str
     pixels: np.ndarray
     alpha_pixels: np.ndarray | None
     file_format: str
+    color_space: str = "rgb"
     icc_profile: bytes | None = None
-    exif: bytes | None = None
+    metadata: Metadata = dataclasses.field(default_factory=Metadata)
 
     @property
     def bits(self) -> int:
@@ -85,7 +95,7 @@ class Photograph:
 
     @property
     def rgb(self) -> np.ndarray:
-        """Returns the colors, float32 [H, W, 3] in [0, 1]."""
+        """Returns the colors as stored, float32 [H, W, 3] in [0, 1]."""
         return _to_unit(self.pixels)
 
     @property
@@ -96,9 +106,7 @@ class Photograph:
     @property
     def image(self) -> np.ndarray:
         """Returns the colors, uint8 [H, W, 3], rounded from 16 bits if need be."""
-        if self.bits == 8:
-            return self.pixels
-        return ((self.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return narrow(self.pixels)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -125,7 +133,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_photograph(source: bytes | str | os.PathLike[str], name: str | None = None) -> Photograph:
-    """Decodes a photograph with its alpha, depth and metadata.
+    """Decodes a photograph with its alpha, depth, color space and metadata.
 
     Animations and multi-page files give their first frame. EXIF orientation is
     applied. Gray of 16 bits keeps its brightness, also where white is 0.
@@ -148,18 +156,17 @@ def read_photograph(source: bytes | str | os.PathLike[str], name: str | None = N
     if not content:
         raise UnreadableImageError(name, "the file is empty")
     try:
-        with Image.open(io.BytesIO(content)) as frame:
-            _check_size(frame, name)
-            frame.load()
-            return _convert(frame, content, name)
+        return _decode(content, name)
     except UnreadableImageError:
         raise
+    except GrayRangeError as error:
+        raise UnreadableImageError(name, str(error)) from error
     except Image.UnidentifiedImageError as error:
         raise UnreadableImageError(name, "not an image, or cut off in its header") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(name, _too_large("more pixels")) from error
-    # Pillow's decoders raise a dozen types on damaged data, from OSError and
-    # SyntaxError to struct.error and MemoryError.
+    # Decoders raise a dozen types on damaged data, from OSError and SyntaxError
+    # to struct.error and MemoryError.
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise UnreadableImageError(name, f"damaged image ({reason})") from error
@@ -180,7 +187,7 @@ def read_rgb(content: bytes, name: str) -> np.ndarray:
     Raises:
       UnreadableImageError: as `read_photograph`.
     """
-    return read_photograph(content, name).image
+    return np.ascontiguousarray(read_photograph(content, name).image)
 
 
 def _too_large(what: str) -> str:
@@ -188,110 +195,66 @@ def _too_large(what: str) -> str:
     return f"{what} than the limit of {MAX_PIXELS:,}"
 
 
-def _check_size(frame: Image.Image, name: str) -> None:
-    """Refuses an image by its header, before anything is allocated."""
-    width, height = frame.size
+def _check_size(size: tuple[int, int], name: str) -> None:
+    """Refuses (width, height) of a header, before anything is allocated."""
+    width, height = size
     if width < 1 or height < 1:
         raise UnreadableImageError(name, f"an image of {width}x{height} pixels")
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(name, _too_large(f"{width}x{height}: more pixels"))
 
 
-def _convert(frame: Image.Image, content: bytes, name: str) -> Photograph:
-    """Brings a loaded frame of any mode to upright RGB and alpha."""
-    samples = _wide_samples(frame, content, name)
-    if samples is None:
-        mode = "RGBA" if frame.has_transparency_data else "RGB"
-        samples = np.asarray(frame.convert(mode))
-    samples = _turn_upright(samples, _orientation(frame))
-    has_alpha = samples.shape[-1] == 4
-    profile = frame.info.get("icc_profile")
-    return Photograph(
-        name=name,
-        pixels=np.ascontiguousarray(samples[..., :3]),
-        alpha_pixels=np.ascontiguousarray(samples[..., 3]) if has_alpha else None,
-        file_format=frame.format or "",
-        icc_profile=profile if profile and profile[16:20] == b"RGB " else None,
-        exif=_exif_block(frame),
+def _decode(content: bytes, name: str) -> Photograph:
+    """Decodes a file, TIFF by its tags, everything else by its frame."""
+    tags = None
+    if is_tag_block(content):
+        content = without_damaged_tags(content)
+        tags = read_tags(content)
+    if tags is not None and is_wide(tags):
+        _check_size(tiff_size(tags), name)
+        profile = tags.main.get(ICC_PROFILE)
+        raster = wide_tiff_raster(content, tags)
+        stored = Photograph(
+            name=name,
+            pixels=raster.colors,
+            alpha_pixels=raster.alpha,
+            file_format="TIFF",
+            icc_profile=None if profile is None else profile.content,
+            metadata=tiff_metadata(tags),
+        )
+        return _finish(stored, raster, stored_orientation(content, stored.metadata.xmp))
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as frame:
+        _check_size(frame.size, name)
+        raster = frame_raster(frame, content)
+        metadata = frame_metadata(frame, content) if tags is None else tiff_metadata(tags)
+        stored = Photograph(
+            name=name,
+            pixels=raster.colors,
+            alpha_pixels=raster.alpha,
+            file_format=frame.format or "",
+            # A profile of L*a*b* says nothing about the RGB that was made of it.
+            icc_profile=None if frame.mode == "LAB" else frame.info.get("icc_profile"),
+            metadata=metadata,
+        )
+        block = metadata.exif if tags is None else content
+        return _finish(stored, raster, stored_orientation(block, metadata.xmp))
+
+
+def _finish(stored: Photograph, raster: Raster, orientation: int) -> Photograph:
+    """Brings a photograph upright, and gray to three channels."""
+    turn = 1 if raster.is_upright else orientation
+    colors = np.ascontiguousarray(turn_upright(raster.colors, turn))
+    alpha = raster.alpha
+    if colors.ndim == 2:
+        colors = np.broadcast_to(colors[..., None], (*colors.shape, 3))
+    return dataclasses.replace(
+        stored,
+        pixels=colors,
+        alpha_pixels=None if alpha is None else np.ascontiguousarray(turn_upright(alpha, turn)),
+        color_space=raster.color_space,
+        icc_profile=None if raster.color_space == "cmyk" else stored.icc_profile or None,
+        metadata=stored.metadata.upright(orientation in _TURNED),
     )
-
-
-def _orientation(frame: Image.Image) -> int:
-    """Returns the EXIF orientation still to be applied: TIFF has applied its own."""
-    try:
-        return frame.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged metadata must not cost the photograph
-        return 1
-
-
-def _exif_block(frame: Image.Image) -> bytes | None:
-    """Returns the EXIF block without the orientation, if it can be kept."""
-    if "exif" not in frame.info:
-        return None
-    try:
-        exif = frame.getexif()
-        exif.pop(_ORIENTATION, None)
-        return exif.tobytes() if len(exif) else None
-    except Exception:  # damaged metadata must not cost the photograph
-        return None
-
-
-def _wide_samples(frame: Image.Image, content: bytes, name: str) -> np.ndarray | None:
-    """Returns uint16 [H, W, 3 or 4] of more than 8 bits, or None for 8."""
-    if frame.mode.startswith("I") or frame.mode == "F":
-        return np.repeat(_wide_gray(frame, name)[..., np.newaxis], 3, axis=-1)
-    if frame.mode in ("RGB", "RGBA", "LA") and _sample_bits(frame, content) == 16:
-        samples = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-        if samples is not None and samples.dtype == np.uint16 and samples.ndim == 3:
-            order = [2, 1, 0, 3][: samples.shape[-1]]  # OpenCV has blue first
-            return samples[..., order]
-    return None
-
-
-def _wide_gray(frame: Image.Image, name: str) -> np.ndarray:
-    """Returns gray of more than 8 bits or of floats as full-range uint16."""
-    samples = np.asarray(frame)
-    peak = 1.0 if frame.mode == "F" else float(2 ** _gray_bits(frame) - 1)
-    if not (samples.min() >= 0 and samples.max() <= peak):  # also NaN
-        reason = f"gray values from {samples.min()} to {samples.max()}; expected 0 to {peak:g}"
-        raise UnreadableImageError(name, reason)
-    if _tiff_tag(frame, _PHOTOMETRIC) == _MIN_IS_WHITE:  # Pillow inverts 8 bits only
-        samples = peak - samples
-    return np.rint(samples.astype(np.float64) * (65535.0 / peak)).astype(np.uint16)
-
-
-def _gray_bits(frame: Image.Image) -> int:
-    """Returns the bits of integer gray: scanners also write 12 in TIFF."""
-    tag = _tiff_tag(frame, _BITS_PER_SAMPLE)
-    return min(tag[0], 16) if tag else 16
-
-
-def _sample_bits(frame: Image.Image, content: bytes) -> int:
-    """Returns the bits per sample that the file declares."""
-    if frame.format == "PNG":
-        return content[24]  # in IHDR, which always comes first
-    tag = _tiff_tag(frame, _BITS_PER_SAMPLE)
-    return tag[0] if tag else 8
-
-
-def _tiff_tag(frame: Image.Image, tag: int) -> Any:
-    """Returns a tag of a TIFF file's first page, or None."""
-    directory = getattr(frame, "tag_v2", {}) if frame.format == "TIFF" else {}
-    return directory.get(tag)
-
-
-def _turn_upright(samples: np.ndarray, orientation: int) -> np.ndarray:
-    """Applies an EXIF orientation (1 to 8) to an array [H, W, C]."""
-    turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-        2: np.fliplr,
-        3: functools.partial(np.rot90, k=2),
-        4: np.flipud,
-        5: functools.partial(np.swapaxes, axis1=0, axis2=1),
-        6: functools.partial(np.rot90, k=-1),
-        7: lambda array: np.rot90(array, k=2).swapaxes(0, 1),
-        8: np.rot90,
-    }
-    return turns[orientation](samples) if orientation in turns else samples
 
 
 def _to_unit(samples: np.ndarray) -> np.ndarray:

@@ -183,12 +183,15 @@ def pixel_positions(height: int, width: int) -> np.ndarray:
     return np.moveaxis(np.indices((height, width), np.float32), 0, -1)
 
 
-def is_consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
+def is_consistent(
+    forward: np.ndarray, backward: np.ndarray, slack: float = CONSISTENT_SLACK
+) -> np.ndarray:
     """Tells where backward flow leads back to where forward flow began.
 
     Args:
       forward: float32 [H, W, 2], flow of a frame to the next one.
       backward: float32 [H, W, 2], flow of the next one back.
+      slack: how far they may differ where nothing moves, squared pixels.
 
     Returns:
       bool [H, W], for the pixels of the first frame.
@@ -200,4 +203,4 @@ def is_consistent(forward: np.ndarray, backward: np.ndarray) -> np.ndarray:
     back = read_at(backward, pixel_positions(*forward.shape[:2]) + forward)
     error = np.sum((forward + back) ** 2, axis=-1)
     squares = np.sum(forward**2 + back**2, axis=-1)
-    return error <= CONSISTENT_SHARE * squares + CONSISTENT_SLACK
+    return error <= CONSISTENT_SHARE * squares + slack

@@ -20,8 +20,8 @@ from tfcolor.evaluation.subjects import COLORIZER
 from tfcolor.evaluation.subsets import SUBSETS, select_images
 from tfcolor.evaluation.tables import draw_statistics
 from tfcolor.inference.histogram_transfer import (
+    ReferenceMatch,
     energy_bias,
-    match_reference,
     require_histograms,
     target_histograms,
 )
@@ -183,7 +183,8 @@ class ColorizationProtocol:
             predictions = colorizer.histograms(colorizer.painter.shrink(gray))
             colored = self._paint(colorizer, gray, predictions, rgb)
         if self._options.histogram == "quantile":
-            colored = match_reference(gray[0], colored[0], rgb[0])[None]
+            match = ReferenceMatch(gray[0], colored[0], rgb[0])
+            colored = match(gray[0], colored[0])[None]
         return colored, predictions
 
     def _paint(

@@ -9,8 +9,8 @@ from PIL import Image
 from tfcolor.data.images import Photograph
 from tfcolor.data.reading import ExampleReader
 from tfcolor.inference.loading import GrayToColor
-from tfcolor.inference.photographs import color_photograph
 from tfcolor.inference.sheet import build_sheet, colored_row
+from tfcolor.inference.variations import color_photograph
 from tfcolor.models.network import Network
 from tfcolor.tasks.autoencoder import AutoencoderTask
 from tfcolor.tasks.image_task import image_pixels

@@ -1,42 +1,81 @@
-"""Coloring many files: one bad file stops none of the others."""
+"""Coloring an archive: one bad file stops no other, and a killed job goes on."""
 
-from collections.abc import Sequence
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
-from PIL import Image
-
 from tfcolor.core.errors import UserError
-from tfcolor.core.files import atomic_path, check_writable
+from tfcolor.core.files import part_path, sweep_parts
+from tfcolor.core.options import check_options, option
 from tfcolor.core.progress import say, track
-from tfcolor.data.images import read_photograph
-from tfcolor.inference.jobs import Job, uncertainty_path
+from tfcolor.inference.conveyor import Conveyor, Limits
+from tfcolor.inference.gallery import Gallery
+from tfcolor.inference.jobs import Job, JobList
 from tfcolor.inference.loading import GrayToColor
-from tfcolor.inference.photographs import color_photograph
-from tfcolor.inference.remote import RefusedError, ServerError
-from tfcolor.inference.result_files import write_photograph, write_uncertainty
-from tfcolor.inference.sheet import CELL, build_sheet, colored_row
-from tfcolor.inference.variations import Wishes, color_variations
+from tfcolor.inference.manifest import DONE, MANIFEST_FILE, Manifest
+from tfcolor.inference.one_photograph import Settings, make_folder
+from tfcolor.inference.stations import AGAIN, ColoringStations, StoppedJobError
+from tfcolor.inference.video.options import VideoOptions, is_video
 
-MAX_SHEET_ROWS = 50
+PIXELS_PER_THREAD = 16_000_000
+"""How many pixels are in memory for every thread. A larger photograph is alone."""
 
-Row = dict[str, np.ndarray]
-"""Pictures of one photograph by column title, uint8 [H, W, 3]."""
+
+@dataclasses.dataclass(frozen=True)
+class JobOptions:
+    """How a job of many photographs is done and remembered."""
+
+    manifest: str = option(
+        "",
+        "JSON Lines file that remembers what is done; empty for tfcolor_manifest.jsonl in"
+        " --output, or in the folder of all originals; none for one photograph without a folder",
+    )
+    overwrite: bool = option(
+        False, "whether to color again what is done already, by the same settings"
+    )
+    batch_size: int = option(
+        1,
+        "photographs of one size that the network looks at together; more may be faster on a"
+        " GPU, but then the last bits of a prediction depend on who is in a batch",
+        minimum=1,
+    )
+    num_threads: int = option(
+        0,
+        "threads that read photographs, and as many that write results; 0 for one per core;"
+        " each takes about 300 MB",
+        minimum=0,
+    )
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if a value is not accepted."""
+        check_options(self)
 
 
 def color_files(
-    colorizer: GrayToColor, jobs: Sequence[Job], sheet: str = "", wishes: Wishes | None = None
+    colorizer: GrayToColor,
+    jobs: JobList,
+    settings: Settings,
+    options: JobOptions | None = None,
+    galleries: Sequence[Gallery] = (),
+    video: VideoOptions | None = None,
+    stop: Callable[[], int] = lambda: 0,
 ) -> None:
-    """Colors files one after the other.
+    """Colors files and remembers what is done: several photographs at a time, then videos.
+
+    A photograph is passed over if an earlier job has colored it by the same
+    settings, it has not changed, and its results are there.
 
     Args:
       colorizer: a network or a SavedModel.
       jobs: what to read and where to write.
-      sheet: PNG file for a sheet of input, output and uncertainty; empty for
-        none. It shows the first 50 photographs.
-      wishes: what is asked for besides the most likely colors, with as many
-        variations as the jobs have samples; None for nothing.
+      settings: with as many decodings as the jobs have samples.
+      options: how.
+      galleries: that show the photographs.
+      video: how videos are colored.
+      stop: asked again and again whether to stop; returns the exit status for that,
+        or 0 to go on.
 
     Raises:
       UserError: at once, if the results cannot be written or the colorizer
@@ -44,58 +83,107 @@ def color_files(
         not be colored. Each of these is reported when it fails.
       ServerError: at once, if the colorizer's server is gone. What is finished
         stays.
+      StoppedJobError: if it was asked to stop; what was begun is finished.
     """
-    if wishes is not None:
-        wishes.check(colorizer)
-    for path in [job.target for job in jobs[:1]] + ([Path(sheet)] if sheet else []):
-        check_writable(path)
-    rows: list[Row] = []
-    num_failed = 0
-    for job in track(jobs, "coloring", len(jobs), "photographs"):
-        try:
-            row = _color_file(colorizer, job, wishes)
-        except ServerError as error:
-            say(f"stopped at {job.source}")
-            raise ServerError(f"{error}; results that are written stay") from error
-        except (UserError, OSError) as error:
-            say(f"skipped {error}")
-            num_failed += 1
-            continue
-        if sheet and len(rows) < MAX_SHEET_ROWS:
-            rows.append(row)
-    if sheet and rows:
-        with atomic_path(sheet) as temporary:
-            Image.fromarray(build_sheet(rows)).save(temporary, format="PNG")
-        say(f"wrote {sheet}")
-    say(f"colored {len(jobs) - num_failed} of {len(jobs)} photographs")
+    options = options or JobOptions()
+    settings.wishes.check(colorizer)
+    photographs = [job for job in jobs.jobs if not is_video(job.source)]
+    films = [job for job in jobs.jobs if is_video(job.source)]
+    with _open_manifest(jobs, options) as manifest:
+        for problem in jobs.problems:
+            say(problem)
+        stations = ColoringStations(colorizer, settings, manifest, galleries, jobs.jobs[0].root)
+        num_failed = _color_photographs(stations, photographs, options, stop)
+        for gallery in galleries:
+            gallery.write()
+        num_failed += _color_films(colorizer, films, settings, options, manifest, video, stop)
+        if manifest is not None:
+            manifest.compact()
+    complaints = []
     if num_failed:
-        raise UserError(f"{num_failed} of {len(jobs)} photographs could not be colored")
+        complaints.append(f"{num_failed} of {len(jobs.jobs)} {_unit(films)} could not be colored")
+    if jobs.problems:
+        complaints.append(f"{len(jobs.problems)} folders could not be read")
+    if complaints:
+        raise UserError(", and ".join(complaints))
 
 
-def _color_file(colorizer: GrayToColor, job: Job, wishes: Wishes | None) -> Row:
-    """Colors one file and returns its pictures for the sheet, shrunk to a cell."""
-    photograph = read_photograph(job.source)
-    row: Row = {}
+def _unit(films: Sequence[Job]) -> str:
+    """Returns what the files of a job are called."""
+    return "files" if films else "photographs"
+
+
+def _color_photographs(
+    stations: ColoringStations, jobs: Sequence[Job], options: JobOptions, stop: Callable[[], int]
+) -> int:
+    """Colors photographs and returns how many failed."""
+    total = len(jobs)
+    if not total:
+        return 0
+    tasks = stations.plan(jobs, options.overwrite)
+    num_before = total - len(tasks)
+    if num_before:
+        say(f"{num_before} of {total} photographs are done already")
+    results = Conveyor(stations, _limits(options), lambda: bool(stop())).run(tasks)
+    statuses = [each.status for each in track(results, "coloring", len(tasks), "photographs")]
+    num_done = statuses.count(DONE)
+    if len(statuses) < len(tasks):
+        done = f"{num_before + num_done} of {total} photographs are done"
+        raise StoppedJobError(f"stopped by a signal: {done}; {AGAIN}", stop())
+    earlier = f", {num_before} were done already" if num_before else ""
+    say(f"colored {num_done} of {total} photographs{earlier}")
+    return total - num_done - num_before
+
+
+def _color_films(
+    colorizer: GrayToColor,
+    films: Sequence[Job],
+    settings: Settings,
+    options: JobOptions,
+    manifest: Manifest | None,
+    video: VideoOptions | None,
+    stop: Callable[[], int],
+) -> int:
+    """Colors videos and returns how many failed or are not complete."""
+    if not films:
+        return 0
+    # PyAV takes long to import; most jobs have no videos.
+    from tfcolor.inference.video.jobs import color_videos
+
+    video = video or VideoOptions()
+    counts = color_videos(colorizer, films, settings, video, manifest, options.overwrite, stop)
+    earlier = f", {counts.before} were done already" if counts.before else ""
+    say(f"colored {counts.done} of {len(films)} videos{earlier}")
+    return counts.failed
+
+
+def _limits(options: JobOptions) -> Limits:
+    """Returns how much is done at once."""
+    num_threads = options.num_threads or max(os.cpu_count() or 1, 2)
+    return Limits(num_threads, options.batch_size, num_threads * PIXELS_PER_THREAD)
+
+
+@contextlib.contextmanager
+def _open_manifest(jobs: JobList, options: JobOptions) -> Iterator[Manifest | None]:
+    """Yields the manifest, if there is to be one, and a tidy place for the results."""
+    first = jobs.jobs[0]
     try:
-        if wishes is None:
-            variations = iter([color_photograph(colorizer, photograph)])
-        else:
-            variations = color_variations(colorizer, photograph, wishes)
-        for index, (path, colored) in enumerate(zip(job.colored, variations, strict=True)):
-            write_photograph(colored, path)
-            if job.has_uncertainty:
-                write_uncertainty(colored.uncertainty, uncertainty_path(path))
-            pictures = colored_row(colored) if index == 0 else {f"output {index + 1}": colored.rgb}
-            row |= {title: _thumbnail(picture) for title, picture in pictures.items()}
-    except tf.errors.ResourceExhaustedError as error:
-        raise UserError(f"{job.source}: too large for the memory of this machine") from error
-    except RefusedError as error:
-        raise UserError(f"{job.source}: {error}") from error
-    return row | {"uncertainty": row.pop("uncertainty")}
-
-
-def _thumbnail(picture: np.ndarray) -> np.ndarray:
-    """Shrinks uint8 [H, W, 3] to a sheet's cell, so that many fit in memory."""
-    image = Image.fromarray(picture)
-    image.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-    return np.array(image)
+        if first.root is not None:
+            first.root.mkdir(parents=True, exist_ok=True)
+        make_folder(first)
+        part = part_path(first.target)
+        part.unlink(missing_ok=True)
+        part.open("xb").close()
+        part.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {first.target}: {error.strerror}") from error
+    path = Path(options.manifest) if options.manifest else jobs.folder
+    if path is None:
+        yield None
+        return
+    if not options.manifest:
+        path = path / MANIFEST_FILE
+    with Manifest(path) as manifest:
+        for folder in {path.parent, *(job.target.parent for job in jobs.jobs)}:
+            sweep_parts(folder)
+        yield manifest

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfcolor.color.lightness import fit_gamut
 from tfcolor.color.outputs.base import OutputSpace
-from tfcolor.color.transfer import fit_bias, quantile_transfer
+from tfcolor.color.transfer import QuantileTransfer, fit_bias
 from tfcolor.core.errors import UsageError
 from tfcolor.inference.painting import Painter
 
@@ -98,24 +98,35 @@ def energy_bias(
     }
 
 
-def match_reference(
-    gray: tf.Tensor, rgb: tf.Tensor, reference_rgb: tf.Tensor, eps: float = QUANTILE_EPS
-) -> tf.Tensor:
+class ReferenceMatch:
     """Moves the colors of a colored photograph to those of a reference.
 
     The quantiles of the colors relative to lightness are matched; the lightness
     stays as it was.
 
     Args:
-      gray: float32 [H, W, 1], lightness in [0, 1].
-      rgb: float32 [H, W, 3], colors in [0, 1].
+      gray: float32 [H, W, 1], lightness of the photograph in [0, 1].
+      rgb: float32 [H, W, 3], its colors in [0, 1].
       reference_rgb: float32 [I, J, 3], of any size, in [0, 1].
       eps: guard against dark pixels.
-
-    Returns:
-      float32 [H, W, 3] in [0, 1], whose mean over the channels is `gray`.
     """
-    pixels = (np.asarray(array) for array in (gray, rgb, reference_rgb))
-    moved = quantile_transfer(*pixels, eps=eps)
-    difference = moved - moved.mean(axis=-1, keepdims=True)
-    return fit_gamut(gray, tf.constant(difference, tf.float32))
+
+    def __init__(
+        self, gray: tf.Tensor, rgb: tf.Tensor, reference_rgb: tf.Tensor, eps: float = QUANTILE_EPS
+    ) -> None:
+        pixels = (np.asarray(array) for array in (gray, rgb, reference_rgb))
+        self._transfer = QuantileTransfer(*pixels, eps=eps)
+
+    def __call__(self, gray: tf.Tensor, rgb: tf.Tensor) -> tf.Tensor:
+        """Moves the colors of the photograph, or of rows of it, at any size.
+
+        Args:
+          gray: float32 [H, W, 1], lightness in [0, 1].
+          rgb: float32 [H, W, 3], colors in [0, 1].
+
+        Returns:
+          float32 [H, W, 3] in [0, 1], whose mean over the channels is `gray`.
+        """
+        moved = self._transfer(np.asarray(gray), np.asarray(rgb))
+        difference = moved - moved.mean(axis=-1, keepdims=True)
+        return fit_gamut(gray, tf.constant(difference, tf.float32))

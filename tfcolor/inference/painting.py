@@ -104,15 +104,57 @@ class Painter:
           `gray`; `uncertainty` float32 [B, H, W] in [0, 1].
         """
         size = tf.stack(map_size(gray))
-        seen = tf.unstack(network_size(size, self.size), num=2)
         posteriors = self.space.posteriors(predictions, decoding, bias, temperatures)
+        maps = self.decode(posteriors, decoding, size, seeds)
+        return self._lay(gray, _resize(maps, size))
+
+    def decode(
+        self,
+        posteriors: Mapping[str, tf.Tensor],
+        decoding: DecodingOptions,
+        size: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Turns histograms into maps of color at the size that the network saw.
+
+        Args:
+          posteriors: float32 [B, h, w, K] by name, from `space.posteriors`.
+          decoding: from histograms to color.
+          size: int32 [2], height and width of the photographs in pixels.
+          seeds: int32 [B], where colors are drawn; None takes `decoding.seed`.
+
+        Returns:
+          float32 [B, H', W', C + 1]: coordinates of the space, which do not depend
+          on lightness, and the uncertainty.
+        """
+        seen = tf.unstack(network_size(size, self.size), num=2)
         if not self.space.decodes_on_grid:
             posteriors = self.enlarge(posteriors, (seen[0], seen[1]))
         coordinates, uncertainty = self.space.decode(posteriors, decoding, seeds)
         maps = tf.concat([coordinates, uncertainty[..., None]], axis=-1)
         if self.space.decodes_on_grid:
             maps = self.enlarge({"maps": maps}, (seen[0], seen[1]))["maps"]
-        maps = _resize(maps, size)
+        return maps
+
+    def paint_rows(
+        self, gray: tf.Tensor, maps: tf.Tensor, height: Scalar, top: Scalar
+    ) -> dict[str, tf.Tensor]:
+        """Colors some rows of photographs, as `paint` would color them all.
+
+        Args:
+          gray: float32 [B, R, W, 1], lightness of the rows in [0, 1].
+          maps: float32 [B, H', W', C + 1], from `decode`.
+          height: rows of the photographs.
+          top: the first of the rows.
+
+        Returns:
+          `rgb` float32 [B, R, W, 3] and `uncertainty` float32 [B, R, W].
+        """
+        rows, width = map_size(gray)
+        return self._lay(gray, _resize_rows(maps, (height, width), top, rows))
+
+    def _lay(self, gray: tf.Tensor, maps: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Lays maps of color [B, H, W, C + 1] over a lightness [B, H, W, 1]."""
         rgb = fit_gamut(gray, self.space.to_difference(maps[..., :-1], gray))
         return {"rgb": rgb, "uncertainty": tf.clip_by_value(maps[..., -1], 0.0, 1.0)}
 
@@ -151,3 +193,18 @@ def _resize(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     if known is not None and list(known) == tf.TensorShape(images.shape)[1:3].as_list():
         return images  # which resizing gives too, by an op that TensorFlow Lite lacks
     return tf.image.resize(images, size, antialias=True)
+
+
+def _resize_rows(
+    images: tf.Tensor, size: tuple[Scalar, Scalar], top: Scalar, rows: Scalar
+) -> tf.Tensor:
+    """Returns `rows` rows from `top` on of [B, H, W, C] resized to (height, width)."""
+    # The op behind `tf.image.resize`, which can also shift.
+    return tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=tf.stack([rows, size[1]]),
+        scale=tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(map_size(images)), tf.float32),
+        translation=tf.cast(tf.stack([-top, 0]), tf.float32),
+        kernel_type="triangle",
+        antialias=True,
+    )

@@ -1,97 +1,215 @@
-"""Colored photographs as files."""
+"""Colored photographs as files, in a format that is asked for or in their own."""
 
-import io
+import dataclasses
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from tfcolor import __version__
+from tfcolor.color.profiles import output_icc
 from tfcolor.core.errors import UserError
 from tfcolor.core.files import atomic_path
+from tfcolor.core.options import check_options, option
+from tfcolor.inference.lossy_files import (
+    MAX_JPEG_SIDE,
+    MAX_WEBP_SIDE,
+    encode_jpeg,
+    encode_webp,
+    is_opaque,
+)
 from tfcolor.inference.photographs import ColoredPhotograph
+from tfcolor.inference.png_files import compress_png, encode_png
+from tfcolor.inference.provenance import Provenance
+from tfcolor.inference.result_content import Parts, ResultContent
+from tfcolor.inference.tiff_files import encode_tiff
 
-OUTPUT_FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}
-"""Lossless formats by suffix: others would not keep the lightness."""
+OUTPUT_FORMATS = {
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+}
+"""Formats by suffix, in lower case."""
 
-PROVENANCE = f"tfcolor {__version__}, colors predicted from the lightness"
-"""The text `Software` of a PNG file."""
+_SUFFIXES = {"png": ".png", "tiff": ".tif", "jpeg": ".jpg", "webp": ".webp"}
+_ENCODERS = {"png": encode_png, "tiff": encode_tiff, "jpeg": encode_jpeg, "webp": encode_webp}
+_MAX_SIDES = {"jpeg": MAX_JPEG_SIDE, "webp": MAX_WEBP_SIDE}
 
 
-def write_photograph(colored: ColoredPhotograph, path: str | os.PathLike[str]) -> None:
-    """Writes a colored photograph, atomically.
+@dataclasses.dataclass(frozen=True)
+class ResultOptions:
+    """In which format colored photographs are stored."""
+
+    format: str = option(
+        "png",
+        "png, tiff and webp lose nothing (webp has 8 bits), jpeg does; keep is the format of each"
+        " photograph, and png where that holds no colors or has no metadata (GIF, BMP)",
+        choices=("png", "tiff", "jpeg", "webp", "keep"),
+    )
+    quality: int = option(95, "of JPEG files, in percent", minimum=1, maximum=100)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if a value is not accepted."""
+        check_options(self)
+
+
+def result_suffix(source: Path, options: ResultOptions) -> str:
+    """Returns the suffix of a result.
+
+    Args:
+      source: the photograph; its name alone counts.
+      options: the format.
+
+    Returns:
+      The suffix with its dot; with `keep` that of the source, as it is written,
+      if it is one of `OUTPUT_FORMATS`.
+
+    Example:
+      >>> result_suffix(Path("album/a.JPG"), ResultOptions(format="keep"))
+      '.JPG'
+    """
+    if options.format != "keep":
+        return _SUFFIXES[options.format]
+    return source.suffix if source.suffix.lower() in OUTPUT_FORMATS else _SUFFIXES["png"]
+
+
+def check_output_suffix(path: Path) -> None:
+    """Makes sure that a path ends as a format that results are stored in.
+
+    Args:
+      path: of a result.
+
+    Raises:
+      UserError: if it does not.
+    """
+    if path.suffix.lower() not in OUTPUT_FORMATS:
+        expected = ", ".join(OUTPUT_FORMATS)
+        raise UserError(f"cannot write {path}: expected a name that ends in {expected}")
+
+
+def encode_result(
+    colored: ColoredPhotograph,
+    path: str | os.PathLike[str],
+    options: ResultOptions | None = None,
+    provenance: Provenance | None = None,
+) -> bytes:
+    """Returns the file of a colored photograph.
+
+    Depth, alpha, color profile and metadata are those of the photograph, as far as
+    the format holds them. PNG and TIFF hold all of it. WebP and JPEG have 8 bits:
+    16 are rounded. JPEG has no transparency: an opaque alpha channel is left out,
+    any other is refused, since every background would be a guess.
+
+    Args:
+      colored: what it holds.
+      path: where it will stand; its suffix says the format.
+      options: for the quality.
+      provenance: what it tells about where its colors come from.
+
+    Returns:
+      The content of the file.
+
+    Raises:
+      UserError: if the suffix is not one of `OUTPUT_FORMATS`, or the format cannot
+        hold the photograph.
+    """
+    return b"".join(_encode(colored, path, options, provenance))
+
+
+def write_result(
+    colored: ColoredPhotograph,
+    path: str | os.PathLike[str],
+    options: ResultOptions | None = None,
+    provenance: Provenance | None = None,
+) -> None:
+    """Writes a colored photograph, atomically; see `encode_result`.
 
     Args:
       colored: what to write.
       path: the file; its suffix says the format.
+      options: for the quality.
+      provenance: what it tells about where its colors come from.
 
     Raises:
-      UserError: if the suffix is not that of a lossless format or the file
-        cannot be written.
+      UserError: if the format cannot hold the photograph or the file cannot be
+        written.
     """
-    target = Path(path)
-    check_output_suffix(target)
-    _write(encode_photograph(colored, OUTPUT_FORMATS[target.suffix.lower()]), target)
+    _write(_encode(colored, path, options, provenance), Path(path))
 
 
-def encode_photograph(colored: ColoredPhotograph, file_format: str = "PNG") -> bytes:
-    """Returns the file of a colored photograph.
+def encode_uncertainty(uncertainty: np.ndarray) -> bytes:
+    """Returns an uncertainty map as a gray PNG file.
 
     Args:
-      colored: what it holds; alpha, color profile and EXIF are kept.
-      file_format: "PNG" or "TIFF". PNG also tells where the colors come from.
+      uncertainty: uint8 [H, W].
 
     Returns:
-      The content of the file.
+      The file, in which 255 is white.
     """
-    pixels = colored.rgb
-    if colored.alpha is not None:
-        pixels = np.concatenate([pixels, colored.alpha[..., None]], axis=-1)
-    metadata = {"icc_profile": colored.icc_profile, "exif": colored.exif}
-    return _encode(pixels, file_format, {k: v for k, v in metadata.items() if v})
+    return compress_png(uncertainty)
 
 
 def write_uncertainty(uncertainty: np.ndarray, path: str | os.PathLike[str]) -> None:
     """Writes an uncertainty map as a gray picture, atomically.
 
     Args:
-      uncertainty: float32 [H, W] in [0, 1], which become black and white.
+      uncertainty: uint8 [H, W]; 255 becomes white.
       path: the PNG file.
 
     Raises:
       UserError: if the file cannot be written.
     """
-    pixels = np.round(255 * uncertainty).astype(np.uint8)
-    _write(_encode(pixels, "PNG", {}), Path(path))
+    _write([encode_uncertainty(uncertainty)], Path(path))
 
 
-def _encode(pixels: np.ndarray, file_format: str, metadata: dict[str, bytes]) -> bytes:
-    """Returns the file of uint8 [H, W] or [H, W, C] pixels."""
-    buffer = io.BytesIO()
-    options: dict[str, Any] = dict(metadata)
-    if file_format == "PNG":
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_text("Software", PROVENANCE)
-    Image.fromarray(pixels).save(buffer, format=file_format, **options)
-    return buffer.getvalue()
+def _encode(
+    colored: ColoredPhotograph,
+    path: str | os.PathLike[str],
+    options: ResultOptions | None,
+    provenance: Provenance | None,
+) -> Parts:
+    """Returns the file of a colored photograph in parts."""
+    target, photograph = Path(path), colored.photograph
+    check_output_suffix(target)
+    file_format = OUTPUT_FORMATS[target.suffix.lower()]
+    _check_side(colored, file_format)
+    alpha = photograph.alpha_pixels
+    if file_format == "jpeg" and not is_opaque(alpha):
+        raise UserError(
+            f"{photograph.name}: JPEG cannot hold its transparency; expected"
+            " --format=png, tiff or webp"
+        )
+    content = ResultContent(
+        rgb=colored.rgb,
+        alpha=alpha,
+        icc_profile=output_icc(photograph.icc_profile, photograph.color_space),
+        xmp=(provenance or Provenance()).merge_into(
+            photograph.metadata, has_texts=file_format != "png"
+        ),
+        metadata=photograph.metadata,
+        quality=(options or ResultOptions()).quality,
+    )
+    return _ENCODERS[file_format](content)
 
 
-def _write(content: bytes, target: Path) -> None:
+def _check_side(colored: ColoredPhotograph, file_format: str) -> None:
+    """Raises UserError if a format has no files of this size."""
+    side = max(colored.rgb.shape[:2])
+    limit = _MAX_SIDES.get(file_format, side)
+    if side > limit:
+        raise UserError(
+            f"{colored.photograph.name}: {side} pixels are too many for a side in"
+            f" {file_format}, which has at most {limit}; expected --format=png or tiff"
+        )
+
+
+def _write(parts: Parts, target: Path) -> None:
     """Writes a file, atomically."""
     with atomic_path(target) as temporary:
         try:
-            temporary.write_bytes(content)
+            with open(temporary, "wb") as file:
+                file.writelines(parts)
         except OSError as error:
             raise UserError(f"cannot write {target}: {error}") from error
-
-
-def check_output_suffix(path: Path) -> None:
-    """Raises UserError unless a path ends as a lossless image does."""
-    if path.suffix.lower() not in OUTPUT_FORMATS:
-        raise UserError(
-            f"cannot write {path}: expected a name that ends in {', '.join(OUTPUT_FORMATS)} "
-            "(lossless, so that the lightness stays as it was)"
-        )

@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tfcolor.data.raster import narrow, shrink
 from tfcolor.inference.photographs import ColoredPhotograph
 
 CELL = 256
@@ -21,13 +22,15 @@ def colored_row(colored: ColoredPhotograph) -> dict[str, np.ndarray]:
       colored: a photograph before and after.
 
     Returns:
-      uint8 [H, W, 3] pictures by column title: input, output, uncertainty.
+      uint8 [H, W, 3] pictures by column title: input, output, uncertainty, not
+      larger than a cell.
     """
-    gray = np.round(255 * colored.gray).astype(np.uint8)
+    before = narrow(shrink(colored.photograph.pixels, CELL)).mean(axis=-1, keepdims=True)
+    uncertainty = shrink(colored.uncertainty, CELL)
     return {
-        "input": np.repeat(gray[..., None], 3, axis=-1),
-        "output": colored.rgb,
-        "uncertainty": uncertainty_picture(colored.uncertainty),
+        "input": np.repeat(np.rint(before).astype(np.uint8), 3, axis=-1),
+        "output": narrow(shrink(colored.rgb, CELL)),
+        "uncertainty": uncertainty_picture(uncertainty / np.float32(255)),
     }
 
 

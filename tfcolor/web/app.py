@@ -30,6 +30,9 @@ from tfcolor.web.sessions import SessionStore
 from tfcolor.web.uploads import clean_name, decode_upload, download_name, read_body
 
 STATIC = Path(__file__).with_name("static")
+SHARED = ("tfcolor.inference", "static")
+"""Where the look is that the studio shares with reports."""
+
 MAX_LOOK_BYTES = 100_000
 MAX_WAITING = 24
 PICTURES = ("preview", "thumbnail", "uncertainty", "full")
@@ -220,7 +223,7 @@ def build_app(
         Route(f"{one}/palette", _explained(studio.palette)),
         Route(f"{one}/reference", _explained(studio.reference), methods=["PUT"]),
         Route(f"{one}/{{picture}}", _explained(studio.picture), methods=["POST"]),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", StaticFiles(directory=STATIC, packages=[SHARED])),
     ]
     guard = Middleware(Guard, allowed_hosts=options.allowed_hosts)
     return Starlette(routes=routes, middleware=[guard])

@@ -19,13 +19,14 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.core.errors import UserError
 from tfcolor.core.taps import Tap
 from tfcolor.data.images import Photograph
+from tfcolor.data.raster import narrow
 from tfcolor.inference.hint_field import HintOptions
 from tfcolor.inference.hints import Hints, hinted_histograms
 from tfcolor.inference.histogram_transfer import target_histograms
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.painting import Painter, SizeOptions
 from tfcolor.inference.photographs import ColoredPhotograph, gray_batch
-from tfcolor.inference.result_files import encode_photograph
+from tfcolor.inference.result_files import encode_result
 from tfcolor.inference.sheet import uncertainty_picture
 from tfcolor.inference.variations import Wishes, color_variations
 from tfcolor.web.look import Look, PlacedHint
@@ -133,14 +134,15 @@ class Easel:
 
     def uncertainty(self, look: Look) -> bytes:
         """Returns how unsure each pixel of the preview is, as PNG."""
-        return encode_png(uncertainty_picture(self.paint(look, "preview").uncertainty))
+        painted = self.paint(look, "preview")
+        return encode_png(uncertainty_picture(painted.uncertainty.astype(np.float32) / 255))
 
     def colored(self, look: Look, size: str) -> bytes:
         """Returns the colored photograph as PNG.
 
         Args:
           look: how.
-          size: one of `SIZES`. "full" has the bytes that `tfcolor colorize`
+          size: one of `SIZES`. "full" has the pixels that `tfcolor colorize`
             writes.
 
         Returns:
@@ -148,8 +150,8 @@ class Easel:
         """
         painted = self.paint(look, size)
         if size == "full":
-            return encode_photograph(painted)
-        return encode_png(painted.rgb, painted.alpha)
+            return encode_result(painted, "colored.png")
+        return encode_png(narrow(painted.rgb), painted.photograph.alpha_pixels)
 
     def paint(self, look: Look, size: str) -> ColoredPhotograph:
         """Colors the photograph.
