@@ -12,6 +12,7 @@ from PIL import Image
 
 from tfcolor.config.command import execute
 from tfcolor.colorize import COMMAND
+from tfcolor.inference.manifest import MANIFEST_FILE
 
 # Smaller than what photographs are usually colored at, for speed.
 SMALL = ("--network_min_side=32", "--network_max_side=64")
@@ -69,7 +70,8 @@ def test_every_kind_of_image_keeps_size_and_lightness(tiny_run, odd_photos, tmp_
         target = output / source.relative_to(odd_photos).with_suffix(".png")
         before, after = lightness(source), lightness(target)
         assert after.shape == before.shape
-        assert np.abs(after - before).max() <= 0.5, source
+        # Pillow shows the upper 8 of 16 bits of color: up to a step less.
+        assert np.abs(after - before).max() <= (1 if source.stem == "sixteen" else 0.5), source
     np.testing.assert_array_equal(
         np.asarray(Image.open(output / "alpha.png"))[..., 3],
         np.asarray(Image.open(odd_photos / "alpha.png"))[..., 3],
@@ -105,7 +107,7 @@ def test_results_lie_beside_the_originals_and_are_not_colored_again(tiny_run, ph
     shutil.copytree(photos, folder)
     for _ in range(2):
         assert colorize(f"--model={tiny_run}", str(folder)) == 0
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.iterdir()} - {MANIFEST_FILE}
     originals = {path.name for path in photos.iterdir()}
     assert names == originals | {f"{Path(name).stem}_colorized.png" for name in originals}
 
@@ -114,7 +116,7 @@ def test_sheet_shows_what_was_colored(tiny_run, photos, tmp_path, capfd):
     pattern = str(photos / "*.jpg")
     arguments = [pattern, f"--output={tmp_path}/colored", f"--sheet={tmp_path}/sheet.png"]
     assert colorize(f"--model={tiny_run}", *arguments) == 0
-    assert len(list((tmp_path / "colored").iterdir())) == 3
+    assert len(list((tmp_path / "colored").glob("*.png"))) == 3
     assert min(Image.open(tmp_path / "sheet.png").size) > 100
     lines = capfd.readouterr().err.splitlines()
     assert [line for line in lines if not line.startswith("tfcolor colorize: ")] == []
@@ -129,7 +131,9 @@ def test_bad_files_stop_none_of_the_others(tiny_run, photos, tmp_path, capfd):
     (folder / "b_cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "c_empty.png").touch()
     assert colorize(f"--model={tiny_run}", str(folder), f"--output={output}") == 1
-    assert {path.name for path in output.iterdir()} == {f"photo{index}.png" for index in range(6)}
+    assert {path.name for path in output.glob("*.png")} == {
+        f"photo{index}.png" for index in range(6)
+    }
     lines = capfd.readouterr().err.splitlines()
     for name in ("a_note.jpg", "b_cut.jpg", "c_empty.png"):
         assert len([line for line in lines if name in line]) == 1
@@ -151,7 +155,7 @@ def test_bad_files_stop_none_of_the_others(tiny_run, photos, tmp_path, capfd):
         (1, ["--model={folder}/empty", "{photo}"], ("not a run",)),
         (1, ["--model={folder}/file", "{photo}"], ("not a run",)),
         (1, ["--model={run}", "{photo}", "--output={folder}/file/x"], ("cannot write",)),
-        (1, ["--model={run}", "{photo}", "--output={folder}/x.jpg"], (".png", "lightness")),
+        (1, ["--model={run}", "{photo}", "--output={folder}/x.gif"], (".png", ".gif")),
         (1, ["--model={run}", "{photos}", "--output={folder}/x.png"], ("one file", "6")),
         (1, ["--model={run}", "{photo}", "--output={folder}/c", "--sheet={folder}/file/s.png"],
          ("cannot write",)),
@@ -179,7 +183,7 @@ def test_variations_are_numbered_and_shown(model, request, photos, tmp_path):
     outputs = [f"--output={tmp_path}/out", f"--sheet={tmp_path}/sheet.png"]
     assert execute(COMMAND, [*arguments, *bias, *outputs]) == 0
     names = {f"photo0_{index}{mark}.png" for index in (1, 2, 3) for mark in ("", "_uncertainty")}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == names
     colored = [
         np.asarray(Image.open(tmp_path / f"out/photo0_{index}.png"), int) for index in (1, 2, 3)
     ]
@@ -195,8 +199,11 @@ def test_seeds_can_be_repeated(tiny_run, photos, tmp_path):
         output = f"--output={tmp_path}/{name}.png"
         flags = ["--num_samples=2", f"--decoding_seed={seed}", "--decoding_use_fading=false"]
         assert colorize(f"--model={tiny_run}", source, output, *flags) == 0
-    assert (tmp_path / "a_2.png").read_bytes() == (tmp_path / "b_1.png").read_bytes()
-    assert (tmp_path / "a_1.png").read_bytes() != (tmp_path / "a_2.png").read_bytes()
+    first, second, again = (
+        np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("a_1", "a_2", "b_1")
+    )
+    np.testing.assert_array_equal(second, again)
+    assert np.any(first != second)
 
 
 def test_histogram_file_colors_as_its_reference(tiny_run, photos, tmp_path):

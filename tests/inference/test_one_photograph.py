@@ -13,7 +13,7 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.color.outputs.hue_chroma import HueChroma
 from tfcolor.core.errors import UserError
 from tfcolor.core.taps import Tap
-from tfcolor.data.images import UnreadableImageError
+from tfcolor.data.images import UnreadableImageError, read_photograph
 from tfcolor.inference.hints import Hints
 from tfcolor.inference.jobs import Job
 from tfcolor.inference.manifest import DONE, FAILED
@@ -243,3 +243,15 @@ def test_a_shared_folder_that_is_gone_is_not_made_again(job):
         with pytest.raises(FileNotFoundError):
             make_folder(dataclasses.replace(job, target=target))
     assert not job.root.exists()
+
+
+def test_the_deviation_is_that_of_the_stored_file(tint, settings, tmp_path, write_image):
+    write_image(tmp_path / "a.png", 16, 24)
+    deviations = {}
+    for name in ("out.png", "out.jpg"):
+        job = Job(tmp_path / "a.png", tmp_path / name)
+        deviations[name] = color_job(tint, job, settings).lightness_deviation
+    means = [read_photograph(tmp_path / name).pixels.mean(axis=-1) for name in ("a.png", "out.jpg")]
+    assert deviations["out.png"] == 0
+    assert deviations["out.jpg"] == pytest.approx(np.abs(means[0] - means[1]).max(), abs=1e-4)
+    assert deviations["out.jpg"] > 1

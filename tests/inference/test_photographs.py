@@ -9,7 +9,12 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.core.errors import UsageError
 from tfcolor.data import raster
 from tfcolor.data.images import Photograph
-from tfcolor.inference.photographs import BlendOptions, gray_batch, lay_colors
+from tfcolor.inference.photographs import (
+    BlendOptions,
+    gray_batch,
+    lay_colors,
+    measure_deviation,
+)
 
 
 def _photograph(pixels, **fields):
@@ -129,3 +134,11 @@ def test_gray_costs_no_channels():
     levels = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
     photograph = _photograph(np.broadcast_to(levels, (3, 4, 3)))
     np.testing.assert_allclose(gray_batch(photograph)[0], levels / 255, atol=1e-7)
+
+
+def test_deviation_of_a_stored_result_is_in_steps_of_the_photograph():
+    before = _photograph(_random_pixels(5, 6, np.uint16))
+    rounded = np.rint(before.pixels / 257).astype(np.uint8)
+    rounded[2, 3] = 255 - rounded[2, 3]
+    expected = np.abs(257.0 * rounded.mean(-1) - before.pixels.mean(-1)).max()
+    assert measure_deviation(before, _photograph(rounded)) == pytest.approx(expected, abs=1e-6)

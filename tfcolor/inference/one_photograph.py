@@ -25,9 +25,15 @@ from tfcolor.inference.jobs import Job, uncertainty_path
 from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.manifest import DONE, FAILED, Outcome, ResultFile, SourceState
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.inference.photographs import ColoredPhotograph, measure_deviation
 from tfcolor.inference.provenance import Provenance
 from tfcolor.inference.remote import RefusedError, ServerError
-from tfcolor.inference.result_files import ResultOptions, encode_result, encode_uncertainty
+from tfcolor.inference.result_files import (
+    ResultOptions,
+    encode_result,
+    encode_uncertainty,
+    loses_pixels,
+)
 from tfcolor.inference.variations import (
     PredictedColors,
     Wishes,
@@ -210,7 +216,7 @@ def finish_job(
         if job.has_uncertainty:
             files.append(_write(uncertainty_path(path), encode_uncertainty(colored.uncertainty)))
         if colored.lightness_deviation is not None:
-            deviations.append(colored.lightness_deviation)
+            deviations.append(_stored_deviation(colored, path, content))
         doubt = doubt if index else colored.doubt
         for gallery in galleries:
             gallery.show(job, index, colored)
@@ -316,6 +322,14 @@ def make_folder(job: Job) -> None:
         raise UserError(f"{job.source}: {folder} is a link that leads out of {job.root}")
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
+
+
+def _stored_deviation(colored: ColoredPhotograph, path: Path, content: bytes) -> float:
+    """Returns the deviation of the lightness as stored, also by a lossy format."""
+    deviation = colored.lightness_deviation or 0.0
+    if loses_pixels(path, colored.photograph.bits):
+        return measure_deviation(colored.photograph, read_photograph(content, str(path)))
+    return deviation
 
 
 def _write(path: Path, content: bytes) -> ResultFile:

@@ -152,6 +152,26 @@ def _compile_paint(painter: Painter, bits: int | None) -> Callable[..., tuple[An
     return paint
 
 
+def measure_deviation(before: Photograph, after: Photograph) -> float:
+    """Returns how far the lightness of a stored result is from the photograph's.
+
+    Args:
+      before: the photograph.
+      after: its result as read from its file, of the same size, of any depth.
+
+    Returns:
+      The largest difference between the means over the channels of a pixel, in
+      steps of the photograph's depth.
+    """
+    peak = np.iinfo(before.pixels.dtype).max
+    scale = peak / np.iinfo(after.pixels.dtype).max
+    largest = 0.0
+    for rows in row_bands(*before.pixels.shape[:2]):
+        sums = scale * _sum_channels(after.pixels[rows]) - _sum_channels(before.pixels[rows])
+        largest = max(largest, float(np.abs(sums).max(initial=0)) / 3)
+    return largest
+
+
 def _stored_lightness(pixels: np.ndarray) -> np.ndarray:
     """Returns the mean of integers [H, W, 3] as float32 [H, W, 1] in [0, 1]."""
     if pixels.strides[-1] == 0:  # gray, of which every channel is the same memory

@@ -89,6 +89,17 @@ def check_output_suffix(path: Path) -> None:
         raise UserError(f"cannot write {path}: expected a name that ends in {expected}")
 
 
+def loses_pixels(path: Path, bits: int) -> bool:
+    """Returns whether a file of this name changes pixels of 8 or 16 bits.
+
+    Example:
+      >>> loses_pixels(Path("a.jpg"), 8), loses_pixels(Path("a.webp"), 8)
+      (True, False)
+    """
+    file_format = OUTPUT_FORMATS.get(path.suffix.lower())
+    return file_format == "jpeg" or (file_format == "webp" and bits > 8)
+
+
 def encode_result(
     colored: ColoredPhotograph,
     path: str | os.PathLike[str],

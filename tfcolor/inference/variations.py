@@ -230,7 +230,7 @@ def paint_variations(
 
 @functools.lru_cache(maxsize=16)
 def _compile_decode(painter: Painter, decoding: DecodingOptions) -> Callable[..., tf.Tensor]:
-    """Returns a graph from (predictions, bias, size of the photograph, seed) to maps of color."""
+    """Returns a graph from (predictions, bias, size of the photograph, seeds) to maps of color."""
 
     @tf.function(autograph=False, reduce_retracing=True)
     def decode(

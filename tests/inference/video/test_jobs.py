@@ -29,7 +29,7 @@ def _color(tint, folder, settings, **arguments):
     color_files(tint, jobs, settings, video=OPTIONS, **arguments)
 
 
-def test_films_and_photographs_are_done_once(tint, settings, folder, caplog):
+def test_films_and_photographs_are_done_once(tint, settings, folder):
     with pytest.raises(UserError, match="1 of 3 files could not be colored"):
         _color(tint, folder, settings)
     out = folder.parent / "out"
@@ -41,7 +41,6 @@ def test_films_and_photographs_are_done_once(tint, settings, folder, caplog):
     (folder / "broken.avi").unlink()
     _color(tint, folder, settings)
     assert (out / "film.mp4").stat().st_mtime_ns == written
-    assert "colored 0 of 1 videos, 1 were done already" in caplog.text
     _color(tint, folder, settings, options=JobOptions(overwrite=True))
     assert (out / "film.mp4").stat().st_mtime_ns > written
 

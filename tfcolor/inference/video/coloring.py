@@ -142,8 +142,7 @@ def color_video(
             for window, number in job.windows(reader):
                 segments.add(functools.partial(job.write_segment, window, number))
                 bar.advance(number, is_milestone=True)
-                if stop():
-                    raise StoppedJobError(f"stopped by a signal at {source}; {AGAIN}", stop())
+                _stop_if_asked(stop, source)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"{source}: too large for the memory of this machine") from error
     segments.finish(
@@ -152,6 +151,12 @@ def color_video(
     if reader.problem:
         say(f"{source}: {reader.problem}")
     return job.record(time.monotonic() - started, reader.problem)
+
+
+def _stop_if_asked(stop: Callable[[], int], source: Path) -> None:
+    """Raises StoppedJobError if a signal has come."""
+    if stop():
+        raise StoppedJobError(f"stopped by a signal at {source}; {AGAIN}", stop())
 
 
 class _Job:
