@@ -54,7 +54,6 @@ def test_what_the_server_decodes_goes_as_it_is(tmp_path, mode, name):
         ("RGB", "a.bmp"),
         ("CMYK", "a.jpg"),
         ("CMYK", "a.tif"),
-        ("YCbCr", "a.tif"),
     ],
 )
 def test_every_other_kind_becomes_png_of_the_same_pixels(tmp_path, mode, name):

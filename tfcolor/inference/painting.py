@@ -198,12 +198,47 @@ def _resize(images: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 def _resize_rows(
     images: tf.Tensor, size: tuple[Scalar, Scalar], top: Scalar, rows: Scalar
 ) -> tf.Tensor:
-    """Returns `rows` rows from `top` on of [B, H, W, C] resized to (height, width)."""
+    """Returns `rows` rows from `top` on of [B, H, W, C] resized to (height, width).
+
+    As `tf.image.resize` gives them. Where that enlarges, a row has the same bits
+    whichever rows are asked for with it.
+    """
+    cells = map_size(images)[0]
+    scale = tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(map_size(images)), tf.float32)
+
+    def enlarge() -> tf.Tensor:
+        enlarged = _interpolate_rows(images, size[0], top, rows)
+        return _translate(enlarged, tf.stack([1.0, scale[1]]), 0, (rows, size[1]))
+
+    def shrink() -> tf.Tensor:
+        return _translate(images, scale, top, (rows, size[1]))
+
+    return tf.cond(tf.convert_to_tensor(size[0]) >= cells, enlarge, shrink)
+
+
+def _interpolate_rows(images: tf.Tensor, height: Scalar, top: Scalar, rows: Scalar) -> tf.Tensor:
+    """Returns rows of [B, H, W, C] enlarged to `height` rows, [B, rows, W, C]."""
+    cells = map_size(images)[0]
+    scale = tf.cast(height, tf.float64) / tf.cast(cells, tf.float64)
+    # float32 would round these differently for every `top`.
+    positions = (tf.cast(tf.range(rows) + top, tf.float64) + 0.5) / scale - 0.5
+    positions = tf.clip_by_value(positions, 0, tf.cast(cells - 1, tf.float64))
+    low = tf.cast(positions, tf.int32)
+    fraction = tf.cast(positions - tf.cast(low, tf.float64), tf.float32)[:, None, None]
+    before = tf.gather(images, low, axis=1)
+    after = tf.gather(images, tf.minimum(low + 1, cells - 1), axis=1)
+    return before + fraction * (after - before)
+
+
+def _translate(
+    images: tf.Tensor, scale: tf.Tensor, top: Scalar, size: tuple[Scalar, Scalar]
+) -> tf.Tensor:
+    """Returns the part from row `top` on of [B, H, W, C] that is resized by (rows, columns)."""
     # The op behind `tf.image.resize`, which can also shift.
     return tf.raw_ops.ScaleAndTranslate(
         images=images,
-        size=tf.stack([rows, size[1]]),
-        scale=tf.cast(tf.stack(size), tf.float32) / tf.cast(tf.stack(map_size(images)), tf.float32),
+        size=tf.stack(size),
+        scale=scale,
         translation=tf.cast(tf.stack([-top, 0]), tf.float32),
         kernel_type="triangle",
         antialias=True,
