@@ -345,3 +345,12 @@ def test_every_suffix_is_a_format_that_is_read(tmp_path):
         path = tmp_path / f"a{suffix}"
         Image.new("RGB", (4, 3), (9, 9, 9)).save(path)
         assert read_photograph(path).pixels.shape == (3, 4, 3)
+
+
+def test_running_out_of_memory_is_not_blamed_on_damage_alone(monkeypatch):
+    def decode(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(images, "_decode", decode)
+    with pytest.raises(UnreadableImageError, match="too large for the memory, or damaged"):
+        read_photograph(encode(Image.new("L", (4, 4)), "PNG"))

@@ -146,6 +146,12 @@ def test_results_inside_of_the_input_folder_are_not_colored_again(make, tmp_path
         assert _pairs([root], output) == [(f"{root_name}/a.jpg", f"{output}/a.png")]
 
 
+def test_other_folders_that_results_get_into_are_not_searched(make):
+    make("album/a.jpg", "album/doubtful/0001_0.31_b.png")
+    jobs = collect_jobs(["album"], "out", aside=["album/../album/doubtful"]).jobs
+    assert [str(job.source) for job in jobs] == ["album/a.jpg"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

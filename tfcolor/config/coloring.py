@@ -16,6 +16,7 @@ from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options, option
 from tfcolor.core.progress import say
 from tfcolor.data.images import read_photograph
+from tfcolor.data.video_files import is_video
 from tfcolor.inference.batch import JobOptions, color_files
 from tfcolor.inference.beam_job import ModelLoader, color_on_beam
 from tfcolor.inference.doubt_folder import DoubtGallery, DoubtOptions
@@ -35,7 +36,7 @@ from tfcolor.inference.report import ReportOptions
 from tfcolor.inference.report_gallery import ReportGallery
 from tfcolor.inference.result_files import ResultOptions
 from tfcolor.inference.variations import SampleOptions, Wishes, vary_decoding
-from tfcolor.inference.video.options import VideoOptions, is_video
+from tfcolor.inference.video.options import VideoOptions
 from tfcolor.training.signals import listen_for_stop
 
 
@@ -166,7 +167,9 @@ def _collect(flag_values: flags.FlagValues, inputs: Sequence[str], num_samples: 
     results = read_options(ResultOptions, "", flag_values)
     video = read_options(VideoOptions, "video_", flag_values)
     output = chosen.output or None
-    return collect_jobs(inputs, output, num_samples, chosen.uncertainty, results, video)
+    doubt = read_options(DoubtOptions, "", flag_values).doubt_folder
+    aside = [doubt] if doubt else []
+    return collect_jobs(inputs, output, num_samples, chosen.uncertainty, results, video, aside)
 
 
 def _color(

@@ -165,8 +165,9 @@ def read_photograph(source: bytes | str | os.PathLike[str], name: str | None = N
         raise UnreadableImageError(name, "not an image, or cut off in its header") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(name, _too_large("more pixels")) from error
-    # Decoders raise a dozen types on damaged data, from OSError and SyntaxError
-    # to struct.error and MemoryError.
+    except MemoryError as error:  # or a header that lies
+        raise UnreadableImageError(name, "too large for the memory, or damaged") from error
+    # Decoders raise a dozen types on damaged data, from OSError to struct.error.
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise UnreadableImageError(name, f"damaged image ({reason})") from error

@@ -10,6 +10,7 @@ from tfcolor.core.errors import UserError
 from tfcolor.core.files import part_path, sweep_parts
 from tfcolor.core.options import check_options, option
 from tfcolor.core.progress import say, track
+from tfcolor.data.video_files import is_video
 from tfcolor.inference.conveyor import Conveyor, Limits
 from tfcolor.inference.gallery import Gallery
 from tfcolor.inference.jobs import Job, JobList
@@ -17,7 +18,7 @@ from tfcolor.inference.loading import GrayToColor
 from tfcolor.inference.manifest import DONE, MANIFEST_FILE, Manifest
 from tfcolor.inference.one_photograph import Settings, make_folder
 from tfcolor.inference.stations import AGAIN, ColoringStations, StoppedJobError
-from tfcolor.inference.video.options import VideoOptions, is_video
+from tfcolor.inference.video.options import VideoOptions
 
 PIXELS_PER_THREAD = 16_000_000
 """How many pixels are in memory for every thread. A larger photograph is alone."""
@@ -89,7 +90,9 @@ def color_files(
     settings.wishes.check(colorizer)
     photographs = [job for job in jobs.jobs if not is_video(job.source)]
     films = [job for job in jobs.jobs if is_video(job.source)]
-    with _open_manifest(jobs, options) as manifest:
+    make_room(jobs)
+    path = manifest_path(jobs, options)
+    with contextlib.nullcontext() if path is None else open_manifest(path, jobs) as manifest:
         for problem in jobs.problems:
             say(problem)
         stations = ColoringStations(colorizer, settings, manifest, galleries, jobs.jobs[0].root)
@@ -99,18 +102,7 @@ def color_files(
         num_failed += _color_films(colorizer, films, settings, options, manifest, video, stop)
         if manifest is not None:
             manifest.compact()
-    complaints = []
-    if num_failed:
-        complaints.append(f"{num_failed} of {len(jobs.jobs)} {_unit(films)} could not be colored")
-    if jobs.problems:
-        complaints.append(f"{len(jobs.problems)} folders could not be read")
-    if complaints:
-        raise UserError(", and ".join(complaints))
-
-
-def _unit(films: Sequence[Job]) -> str:
-    """Returns what the files of a job are called."""
-    return "files" if films else "photographs"
+    check_complete(jobs, num_failed)
 
 
 def _color_photographs(
@@ -163,9 +155,15 @@ def _limits(options: JobOptions) -> Limits:
     return Limits(num_threads, options.batch_size, num_threads * PIXELS_PER_THREAD)
 
 
-@contextlib.contextmanager
-def _open_manifest(jobs: JobList, options: JobOptions) -> Iterator[Manifest | None]:
-    """Yields the manifest, if there is to be one, and a tidy place for the results."""
+def make_room(jobs: JobList) -> None:
+    """Makes the folder of the results, and sees that a file can be written there.
+
+    Args:
+      jobs: what is to be colored.
+
+    Raises:
+      UserError: if nothing can be written.
+    """
     first = jobs.jobs[0]
     try:
         if first.root is not None:
@@ -177,13 +175,48 @@ def _open_manifest(jobs: JobList, options: JobOptions) -> Iterator[Manifest | No
         part.unlink()
     except OSError as error:
         raise UserError(f"cannot write {first.target}: {error.strerror}") from error
-    path = Path(options.manifest) if options.manifest else jobs.folder
-    if path is None:
-        yield None
-        return
-    if not options.manifest:
-        path = path / MANIFEST_FILE
+
+
+def manifest_path(jobs: JobList, options: JobOptions) -> Path | None:
+    """Returns where the manifest of a job is, or None if it has none."""
+    if options.manifest:
+        return Path(options.manifest)
+    return None if jobs.folder is None else jobs.folder / MANIFEST_FILE
+
+
+@contextlib.contextmanager
+def open_manifest(path: Path, jobs: JobList) -> Iterator[Manifest]:
+    """Yields a manifest, once what a killed job left half written is gone.
+
+    Args:
+      path: of the manifest.
+      jobs: whose results it remembers.
+
+    Yields:
+      The manifest, which no other job may write meanwhile.
+
+    Raises:
+      UserError: if it is no manifest, or cannot be written.
+    """
     with Manifest(path) as manifest:
         for folder in {path.parent, *(job.target.parent for job in jobs.jobs)}:
             sweep_parts(folder)
         yield manifest
+
+
+def check_complete(jobs: JobList, num_failed: int) -> None:
+    """Raises UserError at the end of a job that has not done everything.
+
+    Args:
+      jobs: what was to be colored.
+      num_failed: those of them that were not.
+    """
+    complaints = []
+    if num_failed:
+        has_films = any(is_video(job.source) for job in jobs.jobs)
+        unit = "files" if has_films else "photographs"
+        complaints.append(f"{num_failed} of {len(jobs.jobs)} {unit} could not be colored")
+    if jobs.problems:
+        complaints.append(f"{len(jobs.problems)} folders could not be read")
+    if complaints:
+        raise UserError(", and ".join(complaints))

@@ -30,10 +30,16 @@ from pathlib import Path
 from typing import Any
 
 from tfcolor.core.beam import BeamOptions, check_engine, count, run_pipeline
-from tfcolor.core.errors import UsageError, UserError
-from tfcolor.core.files import sweep_parts, write_bytes, write_text
+from tfcolor.core.errors import UsageError
+from tfcolor.core.files import write_bytes, write_text
 from tfcolor.core.progress import say
-from tfcolor.inference.batch import JobOptions
+from tfcolor.inference.batch import (
+    JobOptions,
+    check_complete,
+    make_room,
+    manifest_path,
+    open_manifest,
+)
 from tfcolor.inference.conveyor import Early
 from tfcolor.inference.gallery import Gallery
 from tfcolor.inference.jobs import Job, JobList
@@ -48,7 +54,7 @@ from tfcolor.inference.manifest import (
     parse_outcome,
     read_manifest,
 )
-from tfcolor.inference.one_photograph import Settings, make_folder
+from tfcolor.inference.one_photograph import Settings
 from tfcolor.inference.stations import ColoringStations, Task
 
 MIN_SHARDS, LINES_PER_SHARD = 4, 25_000
@@ -142,7 +148,10 @@ def color_on_beam(
     if any(gallery.needs(job) for gallery in galleries for job in jobs.jobs):
         raise UsageError(f"--runner={beam.runner} has no pictures to show: no sheet, no report")
     settings.wishes.check(loader())
-    with _open_manifest(jobs, options) as manifest:
+    make_room(jobs)
+    path = manifest_path(jobs, options) or jobs.jobs[0].target.with_name(MANIFEST_FILE)
+    with open_manifest(Path(os.path.abspath(path)), jobs) as manifest:
+        _absorb(manifest)
         stations = ColoringStations(loader(), settings, manifest, galleries)
         tasks = stations.plan(jobs.jobs, options.overwrite)
         for problem in jobs.problems:
@@ -156,24 +165,6 @@ def color_on_beam(
             gallery.write()
         manifest.compact()
     _report(jobs, outcomes, len(tasks))
-
-
-@contextlib.contextmanager
-def _open_manifest(jobs: JobList, options: JobOptions) -> Iterator[Manifest]:
-    """Yields the manifest, which no other job may write meanwhile."""
-    first = jobs.jobs[0]
-    path = Path(options.manifest or (jobs.folder or first.target.parent) / MANIFEST_FILE)
-    try:
-        if first.root is not None:
-            first.root.mkdir(parents=True, exist_ok=True)
-        make_folder(first)
-    except OSError as error:
-        raise UserError(f"cannot write {first.target}: {error.strerror}") from error
-    with Manifest(Path(os.path.abspath(path))) as manifest:
-        for folder in {job.target.parent for job in jobs.jobs}:
-            sweep_parts(folder)
-        _absorb(manifest)
-        yield manifest
 
 
 def _spool_of(manifest: Path) -> Path:
@@ -332,10 +323,4 @@ def _report(jobs: JobList, outcomes: Sequence[Outcome], num_tasks: int) -> None:
     seconds = sum(outcome.seconds for outcome in outcomes)
     earlier = f", {total - num_tasks} were done already" if num_tasks < total else ""
     say(f"colored {num_done} of {total} photographs in {seconds:.0f} s of work{earlier}")
-    complaints = []
-    if num_done < num_tasks:
-        complaints.append(f"{num_tasks - num_done} of {total} photographs could not be colored")
-    if jobs.problems:
-        complaints.append(f"{len(jobs.problems)} folders could not be read")
-    if complaints:
-        raise UserError(", and ".join(complaints))
+    check_complete(jobs, num_tasks - num_done)

@@ -10,9 +10,9 @@ from pathlib import Path
 from tfcolor.core.errors import UserError
 from tfcolor.core.options import option
 from tfcolor.core.progress import say
+from tfcolor.inference.gallery import Gallery
 from tfcolor.inference.jobs import Job
 from tfcolor.inference.manifest import Outcome
-from tfcolor.inference.photographs import ColoredPhotograph
 
 _LINK = re.compile(r"\d{4,}_\d\.\d\d_.")
 _MAX_NAME_BYTES = 240
@@ -30,7 +30,7 @@ class DoubtOptions:
     )
 
 
-class DoubtGallery:
+class DoubtGallery(Gallery):
     """The folder of links as something that watches a job.
 
     Args:
@@ -44,20 +44,6 @@ class DoubtGallery:
         check_doubt_folder(folder)
         self._folder = Path(folder)
         self._doubts: list[tuple[Path, float]] = []
-
-    def needs(self, job: Job) -> bool:
-        """Says no: the doubt of what is done already is on record."""
-        del job
-        return False
-
-    def show(self, job: Job, index: int, colored: ColoredPhotograph) -> None:
-        """Does nothing: the outcome tells the doubt.
-
-        Args:
-          job: the photograph.
-          index: of the colorization.
-          colored: the colorization.
-        """
 
     def conclude(self, job: Job, outcome: Outcome) -> None:
         """Notes the doubt of the first colorization of a photograph."""

@@ -1,9 +1,9 @@
 """Pictures of a job that are collected while they are in memory: a contact sheet."""
 
+import abc
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -20,32 +20,35 @@ from tfcolor.inference.sheet import CELL, build_sheet, colored_row
 MAX_SHEET_ROWS = 50
 
 
-class Gallery(Protocol):
-    """Anything that shows the photographs of a job.
+class Gallery(abc.ABC):
+    """What collects something of the photographs of a job; by itself, nothing.
 
     `show` and `conclude` are called in any of several threads.
     """
 
     def needs(self, job: Job) -> bool:
         """Says whether a photograph must be shown, though it is done since an earlier job."""
+        del job
+        return False
 
-    def show(self, job: Job, index: int, colored: ColoredPhotograph) -> None:
+    def show(self, job: Job, index: int, colored: ColoredPhotograph) -> None:  # noqa: B027
         """Takes a colorization that was written.
 
         Args:
           job: the photograph.
-          index: which of its colorizations, from 0.
+          index: which of its colorizations, from 0, in turn.
           colored: that colorization.
         """
 
-    def conclude(self, job: Job, outcome: Outcome) -> None:
+    def conclude(self, job: Job, outcome: Outcome) -> None:  # noqa: B027
         """Takes what became of a photograph, also if it failed or was done before."""
 
+    @abc.abstractmethod
     def write(self) -> None:
         """Writes what was collected; the job has come to its end."""
 
 
-class SheetGallery:
+class SheetGallery(Gallery):
     """A sheet of input, output and uncertainty of the first photographs of a job.
 
     Args:
@@ -82,9 +85,6 @@ class SheetGallery:
         else:
             picture = narrow(shrink(colored.rgb, CELL))
             self._rows[job.target][f"output {index + 1}"] = picture
-
-    def conclude(self, job: Job, outcome: Outcome) -> None:
-        """Does nothing: who was not shown is not in the sheet."""
 
     def write(self) -> None:
         """Writes the sheet, if there is anything in it.

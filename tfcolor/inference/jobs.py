@@ -7,14 +7,15 @@ import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import say
 from tfcolor.data.images import IMAGE_SUFFIXES
+from tfcolor.data.video_files import is_video
 from tfcolor.inference.result_files import ResultOptions, check_output_suffix, result_suffix
-from tfcolor.inference.video.options import VideoOptions, is_video
+from tfcolor.inference.video.options import VideoOptions
 
 COLORIZED_MARK = "_colorized"
 UNCERTAINTY_MARK = "_uncertainty"
@@ -87,6 +88,7 @@ def collect_jobs(
     has_uncertainty: bool = False,
     results: ResultOptions | None = None,
     video: VideoOptions | None = None,
+    aside: Sequence[str] = (),
 ) -> JobList:
     """Finds the photographs and videos that the user named and decides where each goes.
 
@@ -101,11 +103,12 @@ def collect_jobs(
       has_uncertainty: whether each has an uncertainty map beside it.
       results: the format of photographs, where `output` does not give it.
       video: the format of videos.
+      aside: other folders that the results get into.
 
     Returns:
       One job per photograph; one that is named twice, or by a link too, is
       colored once. What an earlier call wrote beside the originals, or to an
-      `output` inside of a given folder, is passed over.
+      `output` or a folder of `aside` inside of a given folder, is passed over.
 
     Raises:
       UsageError: if there is no input.
@@ -113,7 +116,7 @@ def collect_jobs(
         photographs would go to the one file `output`, or a result would
         replace an original.
     """
-    search = _Search(output)
+    search = _Search(output, aside)
     texts = list(inputs)
     found = search.run(texts)
     if not found:
@@ -216,14 +219,16 @@ class _Search:
 
     Args:
       output: where the results go; inside of a folder it is not searched.
+      aside: other folders that are not searched.
 
     Attributes:
       problems: folders that could not be read, one line for each.
     """
 
-    def __init__(self, output: str | None) -> None:
+    def __init__(self, output: str | None, aside: Sequence[str] = ()) -> None:
         self.problems: list[str] = []
         self._output = output
+        self._aside = [os.path.realpath(folder) for folder in aside]
         self._results = None if output is None else os.path.realpath(output)
 
     def run(self, inputs: list[str]) -> list[Found]:
@@ -271,26 +276,26 @@ class _Search:
 
     def _walk(self, folder: Path) -> Iterator[str]:
         """Yields the photographs below a folder in order, however deep they lie."""
-        results = self._results_below(folder)
+        passed_over = self._passed_over(folder)
         levels = [self._entries(str(folder))]
         while levels:
             entry = next(levels[-1], None)
             if entry is None:
                 levels.pop()
             elif entry.is_dir(follow_symlinks=False):
-                if entry.path != results:
+                if entry.path not in passed_over:
                     levels.append(self._entries(entry.path))
             elif _is_photograph(entry.name) and _may_be_file(entry):
                 yield entry.path
             elif entry.is_symlink() and os.path.isdir(entry.path):
                 say(f"passed over {entry.path}: a link to a folder")
 
-    def _results_below(self, folder: Path) -> str | None:
-        """Returns the path from a folder by which the search would come to the results."""
+    def _passed_over(self, folder: Path) -> set[str]:
+        """Returns the paths from a folder by which the search would come to the results."""
         place = os.path.realpath(folder)
-        if self._results is None or not self._results.startswith(os.path.join(place, "")):
-            return None
-        return os.path.join(folder, os.path.relpath(self._results, place))
+        places = [*self._aside, *([] if self._results is None else [self._results])]
+        below = [each for each in places if each.startswith(os.path.join(place, ""))]
+        return {os.path.join(folder, os.path.relpath(each, place)) for each in below}
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
         """Returns what is in a folder by name, but nothing hidden."""

@@ -163,6 +163,8 @@ def predict_jobs(
         return [predict_colors(colorizer, reading.photograph, wishes) for reading in readings]
     batch = seen[0] if len(seen) == 1 else tf.concat(seen, axis=0)
     predictions = colorizer.histograms(batch)
+    if len(seen) == 1:
+        return [PredictedColors(colorizer.painter, predictions)]
     return [
         PredictedColors(
             colorizer.painter,

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tfcolor.core.progress import say, track
+from tfcolor.inference.gallery import Gallery
 from tfcolor.inference.jobs import Job, uncertainty_path
 from tfcolor.inference.manifest import Outcome
 from tfcolor.inference.photographs import ColoredPhotograph
@@ -13,7 +14,7 @@ from tfcolor.inference.report import ReportEntry, ReportOptions, ReportWriter
 from tfcolor.inference.report_pictures import Pictures
 
 
-class ReportGallery:
+class ReportGallery(Gallery):
     """A page of all photographs of a job, also of those that were done before.
 
     Args:
@@ -40,11 +41,6 @@ class ReportGallery:
         self._folder = os.path.commonpath(folders) if folders else ""
         self._pictures: dict[Path, Pictures] = {}
         self._done_before: list[ReportEntry] = []
-
-    def needs(self, job: Job) -> bool:
-        """Says no: what is done already is shown from its files."""
-        del job
-        return False
 
     def show(self, job: Job, index: int, colored: ColoredPhotograph) -> None:
         """Keeps small pictures of a colorization until its photograph is done.

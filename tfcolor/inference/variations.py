@@ -179,7 +179,15 @@ def see(painter: Painter, photograph: Photograph) -> tf.Tensor:
     Returns:
       float32 [1, h, w, 1] in [0, 1].
     """
-    return painter.shrink(tf.constant(gray_batch(photograph)))
+    return _compile_shrink(painter)(tf.constant(gray_batch(photograph)))
+
+
+@functools.lru_cache(maxsize=16)
+def _compile_shrink(painter: Painter) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a graph of `Painter.shrink` for one photograph of any size."""
+    # Besides its time, every eager operation leaves some bytes behind, for ever.
+    signature = [tf.TensorSpec([1, None, None, 1], tf.float32)]
+    return tf.function(painter.shrink, autograph=False, input_signature=signature)
 
 
 def favor_targets(predicted: PredictedColors, wishes: Wishes) -> PredictedColors:

@@ -109,7 +109,7 @@ def test_what_cannot_be_used_is_skipped_and_named(folder, tmp_path, caplog):
     [
         ("nothing", "no such folder or video"),
         ("", "no such folder or video"),
-        ("photos", r"no video in the folder .*; looked for .avi"),
+        ("photos", r"no video in the folder .*; looked for .mp4"),
         ("short.avi", "none of 1 videos can be used; the first: .*short.avi: 13 frames"),
         ("short.avi:0", "expected at least 1 frame of each clip"),
         ("middling.avi:heldout", "no clip is long enough .* 30 frames"),

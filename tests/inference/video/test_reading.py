@@ -7,7 +7,6 @@ import pytest
 
 from tfcolor.core.errors import UserError
 from tfcolor.inference.video.color_tags import BT709, SMPTE170M
-from tfcolor.inference.video.options import is_video
 from tfcolor.inference.video.reading import FilmReader, open_container, open_film
 
 TIMES = [0, 40, 50, 400, 1000, 1001, 2000, 2040]
@@ -21,12 +20,6 @@ def read(path, **settings):
 
 def grays(frames):
     return np.stack([frame.gray()[0, ..., 0] for frame in frames])
-
-
-@pytest.mark.parametrize("name", ["a.mp4", "B.MOV", "c.d.webm", "e.avi", "f.mpg", "g.MTS"])
-def test_videos_are_known_by_their_names(name):
-    assert is_video(name)
-    assert not is_video(name + ".png")
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".avi", ".nut"])

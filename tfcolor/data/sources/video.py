@@ -16,9 +16,7 @@ import numpy as np
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.sources.base import Source
-
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv")
-"""Names that a folder is searched for, in lower case."""
+from tfcolor.data.video_files import VIDEO_SUFFIXES, is_video
 
 FRAMES_BEFORE, FRAMES_AFTER = 3, 10
 """How many frames around each sampled one exist: mean flow looks at those before
@@ -230,15 +228,15 @@ def _find_videos(place: str) -> list[str]:
         return [str(path)]
     if not place or not path.is_dir():
         raise UserError(f"no such folder or video: {place}")
-    files = sorted(str(file) for file in path.rglob("*") if _is_video(file))
+    files = sorted(str(file) for file in path.rglob("*") if _is_visible_video(file))
     if not files:
         raise UserError(f"no video in the folder {place}; looked for {', '.join(VIDEO_SUFFIXES)}")
     return files
 
 
-def _is_video(path: Path) -> bool:
+def _is_visible_video(path: Path) -> bool:
     """Tells visible files with the name of a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and path.name[0] != "." and path.is_file()
+    return is_video(path) and path.name[0] != "." and path.is_file()
 
 
 def _usable(paths: Sequence[str]) -> Iterator[Clip]:

@@ -19,8 +19,6 @@ from tfcolor.inference.stations import StoppedJobError
 from tfcolor.inference.video.coloring import VideoSettings, color_video
 from tfcolor.inference.video.options import VideoOptions
 
-_CHUNK = 2**20
-
 
 @dataclasses.dataclass
 class VideoCounts:
@@ -128,8 +126,5 @@ def _digest(settings: Settings, options: VideoOptions) -> str:
 
 def _hash(path: Path) -> str:
     """Returns the SHA-256 of a file of any length."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

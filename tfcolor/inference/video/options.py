@@ -1,16 +1,8 @@
 """How videos are colored and written."""
 
 import dataclasses
-import os
-from pathlib import Path
 
 from tfcolor.core.options import check_options, option
-
-_SUFFIXES = (
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .mts .m2ts .ts .wmv .flv .3gp .ogv .vob .dv .mxf"
-)
-VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Endings of the names of videos, in lower case."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +40,3 @@ class VideoOptions:
     def __post_init__(self) -> None:
         """Raises UsageError if a value is not accepted."""
         check_options(self, "video_")
-
-
-def is_video(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a file is a video by the end of its name.
-
-    Example:
-      >>> is_video("Tape 7.MOV"), is_video("still.jpg")
-      (True, False)
-    """
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
