@@ -77,6 +77,7 @@ def test_training_reads_images_and_classes_of_all_shards(shards):
     dealt = [index for shard in range(NUM_SHARDS) for index in range(shard, NUM_IMAGES, NUM_SHARDS)]
     expected = [index for index in dealt if index != BAD]
     assert reader.num_examples == len(expected)
+    assert reader.class_names == ("hill", "sea ü")
     for position, index in enumerate(expected):
         image, used = reader.read(position)
         assert used == position

@@ -31,12 +31,12 @@ from tfcolor.core.progress import say
 from tfcolor.data.images import UnreadableImageError, read_rgb
 from tfcolor.data.sources.base import Source
 from tfcolor.data.sources.opening import open_source
-from tfcolor.data.sources.tfrecord import IMAGE_KEYS, LABEL_KEYS
+from tfcolor.data.sources.tfrecord import DATASET_FILE, IMAGE_KEYS, LABEL_KEYS
 
 NAME_KEY = "image/filename"
 """Feature with the name of an image in its collection."""
 
-DATASET_FILE, UNREADABLE_FILE = "dataset.json", "unreadable.jsonl"
+UNREADABLE_FILE = "unreadable.jsonl"
 _SHARD_NAME = "images-{:05d}-of-{:05d}.tfrecord"
 _REPORTS = ".reports"
 _LEFTOVERS = (_REPORTS, ".images-*-of-*.tfrecord")

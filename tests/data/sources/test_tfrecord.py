@@ -129,3 +129,16 @@ def test_labels_are_read_with_any_record(tmp_path, key):
 def test_a_text_label_is_no_class(tmp_path):
     _write_examples(tmp_path / "a.tfrecord", {"label": b"sea"})
     assert open_shards(str(tmp_path)).label_of(0) is None
+
+
+def test_class_names_come_from_the_summary_beside_the_shards(shards):
+    assert open_shards(str(shards)).class_names == ()
+    (shards / "dataset.json").write_text('{"class_names": ["hill", "sea"]}')
+    assert open_shards(str(shards)).class_names == ("hill", "sea")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"class_names": "hill"}', "[" * 10**5])
+def test_a_summary_without_class_names_is_named(shards, content):
+    (shards / "dataset.json").write_text(content)
+    with pytest.raises(UserError, match=r"class.names.*dataset\.json|dataset\.json: class_names"):
+        open_shards(str(shards))

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import glob
+import json
 import os
 import struct
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,8 @@ IMAGE_KEYS = ("image/encoded", "image")
 """Features that may hold the encoded image, the first one present is read."""
 LABEL_KEYS = ("image/class/label", "label")
 """Integer features that may hold the class, the first one present is read."""
+DATASET_FILE = "dataset.json"
+"""What `tfcolor shard` writes beside shards; has the names of the classes."""
 
 # A record: its length (uint64), a checksum of it (uint32), the data, a checksum.
 _LENGTH = struct.Struct("<Q")
@@ -147,6 +150,9 @@ class TfrecordSource:
 def open_shards(place: str) -> TfrecordSource:
     """Opens the TFRecord files of a folder or a glob, sorted by path.
 
+    The names of the classes come from the `dataset.json` that `tfcolor shard` leaves in
+    the folder of the files.
+
     Args:
       place: a file, a folder that holds `*.tfrecord*`, or a pattern.
 
@@ -154,14 +160,32 @@ def open_shards(place: str) -> TfrecordSource:
       The records.
 
     Raises:
-      UserError: if there is no such file, or one cannot be used.
+      UserError: if there is no such file, or one cannot be used, or if there is a
+        `dataset.json` without such names.
     """
     path = Path(place).expanduser()
     pattern = str(Path(glob.escape(str(path))) / "*.tfrecord*") if path.is_dir() else str(path)
     files = [str(path)] if path.is_file() else sorted(filter(os.path.isfile, glob.glob(pattern)))
     if not files:
         raise UserError(f"no TFRecord file at {place}")
-    return TfrecordSource([Shard(file) for file in files])
+    names = _read_class_names({Path(file).parent for file in files})
+    return TfrecordSource([Shard(file) for file in files], class_names=names)
+
+
+def _read_class_names(folders: set[Path]) -> list[str]:
+    """Returns the names that all folders agree on, none if one has no such file."""
+    found = []
+    for path in (folder / DATASET_FILE for folder in sorted(folders)):
+        try:
+            names = json.loads(path.read_bytes())["class_names"]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"cannot read the class names in {path}: {error!r}") from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{path}: class_names: expected a list of texts")
+        found.append(names)
+    return found[0] if all(names == found[0] for names in found) else []
 
 
 def write_tfrecord(path: str | os.PathLike[str], images: Iterable[bytes]) -> None:
