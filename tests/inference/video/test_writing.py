@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.moving_scenes import moving_scene
 from tfcolor.core.errors import UserError
 from tfcolor.inference.video.color_tags import BT709, SMPTE170M
 from tfcolor.inference.video.options import VideoOptions
@@ -189,9 +190,12 @@ def test_tags_and_aspect_are_written(write_film, scene, tmp_path, matrix):
     assert open_film(tmp_path / "result.mp4").pixel_aspect == Fraction(16, 15)
 
 
-def test_twice_the_same_is_the_same_to_the_byte(film, tmp_path):
+def test_twice_the_same_is_the_same_to_the_byte(write_film, tmp_path):
+    # x264's AVX-512 code gives one of several results for pictures of 64 pixels in width.
+    panning = moving_scene(12, (192, 256))[0][..., 0]
+    source = write_film(tmp_path / "film.mkv", panning, times=TIMES, extras={"sound": "aac"})
     for name in ("a.mkv", "b.mkv"):
-        write(film, tmp_path / name, WITH_REORDERING)
+        write(source, tmp_path / name, WITH_REORDERING)
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
 
 
