@@ -2,10 +2,11 @@
 
 `python benchmarks/bench_video.py --model=RUN --videos=FOLDER` grays the videos, colors
 each both ways, and prints the mean change of color along the flow in steps of 1/255
-and the ratio of both (expected: 3 at least). Ten seconds take some gigabytes. The colors are compared as they are
+and the ratio of both (expected: 3 at least). The colors are compared as they are
 painted, before a file rounds them. The flow that they are compared along is computed
-at full size, apart from that of the smoothing. Pairs across cuts are left out. Without
---model a small network is trained on eight photographs, which takes three minutes.
+at full size, apart from that of the smoothing. Pairs across cuts are left out. Ten
+seconds take some gigabytes. Without --model a small network is trained on eight
+photographs, which takes three minutes.
 """
 
 import argparse
