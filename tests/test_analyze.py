@@ -7,7 +7,7 @@ from tfcolor.config.command import execute
 from tfcolor.analyze import COMMAND
 from tfcolor.config.analyzing import ANALYSES
 
-RUNLESS = ("variations", "permutations", "divergence_shapes", "loss_curves")
+RUNLESS = ("variations", "permutations", "divergence_shapes", "loss_curves", "utility")
 OF_PARTS = ("parts", "feature_transformation", "class_mixtures")
 SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
 
@@ -42,6 +42,10 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
         "gradient_norm": [],
         "divergence_shapes": [],
         "loss_curves": [f"--curves=one:{run},same:{run}"],
+        "utility": [
+            *(f"--utility_{one}=5:{scores},50:{scores}" for one in ("scratch", "tuned")),
+            "--utility_metric=mean_iou",
+        ],
     }[name]
     more += [] if name in RUNLESS else [f"--model={run}"]
     target = tmp_path / "copy/figures.json"

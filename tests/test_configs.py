@@ -23,7 +23,7 @@ CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.
 # Those of chapters 1 and 3 are parsed, at both scales, by
 # tests/config/reproduction/test_tables.py; their networks are those of the configs that
 # make two steps here.
-TABLES = [config for config in CONFIGS if config.parent.name.startswith("table_")]
+TABLES = [config for config in CONFIGS if config.parent.name.startswith(("table_", "figure_"))]
 ROWS = [
     config
     for config in TABLES
@@ -44,7 +44,11 @@ TWINS = [
 ]
 # The tasks make batches, losses and gradients in tests/tasks/test_base.py.
 SIMCLR = Path("configs/simclr_resnet50_imagenet.cfg")
-PRETEXTS = [SIMCLR, *(config for config in CONFIGS if config.parent.name == "pretext")]
+UNTRAINED = ("pretext", "linear_probe")
+PRETEXTS = [SIMCLR, *(config for config in CONFIGS if config.parent.name in UNTRAINED)]
+# Of images with depth; the task makes two steps in SMOKE.
+DETECTIONS = [config for config in CONFIGS if config.name.startswith("detection_")]
+DEPTHS = [Path(f"configs/depth_{name}.cfg") for name in ("resnet101_v2_nyu", "small")]
 # What rows share, or what is laid over them: no experiments by themselves.
 PARTS = [config for config in CONFIGS if config.parent.name == "base"]
 FLAG = re.compile(r"--(\w+)=(.*)")
@@ -158,7 +162,11 @@ def make_two_steps(config: Path, run: Path, *more: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
-    [c for c in CONFIGS if c not in [*TWINS, *SMOKE, *TABLES, *PRETEXTS, *PARTS, *FITS]],
+    [
+        config
+        for config in CONFIGS
+        if config not in [*TWINS, *SMOKE, *TABLES, *PRETEXTS, *DEPTHS, *DETECTIONS, *PARTS, *FITS]
+    ],
     ids=str,
 )
 def test_config_makes_two_steps_at_full_width(config, labelled_photos, tmp_path, monkeypatch):
@@ -203,9 +211,18 @@ def test_row_of_chapter_3_gives_a_network(config):
     assert network.head.hidden.tap_names == taps
 
 
+@pytest.mark.parametrize("config", DETECTIONS, ids=str)
+def test_detection_config_gives_a_network(config):
+    experiment = parse(config, "--detection_num_classes=3")
+    network = build_network(experiment, build_task(experiment, {}))
+    assert network.head.num_classes == 3
+
+
 @pytest.mark.parametrize("config", PRETEXTS, ids=str)
 def test_pretext_config_gives_a_network(config, labelled_photos):
-    narrow = [f"--{name}_width_multiplier=0.03125" for name in ("alexnet", "resnet50")]
+    narrow = [
+        f"--{name}_width_multiplier=0.03125" for name in ("alexnet", "resnet50", "resnet101_v2")
+    ]
     flags = [f"--images={labelled_photos}", *narrow]
     flags += ["--deep_clustering_num_clusters=2"]  # of five photographs
     flag_values = define_flags(COMMAND)
@@ -217,6 +234,14 @@ def test_pretext_config_gives_a_network(config, labelled_photos):
     network = build_network(experiment, task)
     assert network.backbone.input_channels == (1 if config.stem == "colorization" else 3)
     assert network.convolutional == (config.stem not in ("supervised", SIMCLR.stem))
+
+
+@pytest.mark.parametrize("config", DEPTHS, ids=str)
+def test_depth_config_gives_a_network(config):
+    experiment = parse(config, "--resnet101_v2_width_multiplier=0.03125")
+    network = build_network(experiment, build_task(experiment, {}))
+    tap = list(network.backbone.taps(224, 224).values())[-1]
+    assert (network.head.tap_name, tap.stride, network.head.factor) == (tap.name, 16, 8)
 
 
 @pytest.mark.parametrize("config", SMOKE, ids=str)

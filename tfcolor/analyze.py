@@ -16,6 +16,7 @@ Examples:
   tfcolor analyze --analysis=feature_transformation --model=runs/oriented --output=turn
   tfcolor analyze --analysis=class_mixtures --model=runs/oriented --output=classes
   tfcolor analyze --analysis=loss_curves --curves=mine:runs/a,other:runs/b --output=curves
+  tfcolor analyze --analysis=utility --utility_scratch=9:a.json --utility_tuned=9:b.json --output=u
   tfcolor analyze --analysis=gradient_norm --model=runs/labels --output=analysis/gradients
   tfcolor analyze --analysis=divergence_shapes --divergence_shapes_t=0.5 --output=analysis/shapes
   tfcolor analyze --analysis=permutations --permutations_num_rotations=4 --output=group
@@ -25,7 +26,7 @@ median and quartiles by layer. top_activations cuts patches around the strongest
 from a photograph, in their own colors. first_filters shows the kernels of the first layer, and
 learning_curve the training loss with its rate drops and what snapshots were worth downstream.
 gradient_norm draws the loss with the norm of its gradient, loss_curves the losses of several runs,
-and divergence_shapes what a student loses by alpha-beta divergences.
+divergence_shapes what alpha-beta divergences cost, and utility what pretraining is worth in labels.
 
 The others draw chapter 1. variations shows examples of each place of --images, a row for each;
 parts and class_mixtures what one or two runs of fit_parts learned; feature_transformation codes

@@ -11,14 +11,16 @@ Examples:
   tfcolor evaluate --protocol=voc_classification --model=runs/voc07 --images=voc:VOC2007:test
   tfcolor evaluate --protocol=voc_segmentation --model=runs/a,runs/b,runs/c
     --images=voc_segmentation:VOC2012:val --figures=pictures
+  tfcolor evaluate --protocol=depth --model=runs/depth --images=nyu:NYU:test
   tfcolor evaluate --protocol=image_classification --model=runs/cats --images=cats/val
   tfcolor evaluate --protocol=few_label --model=runs/first --images=cifar100:CIFAR
     --few_label_test_images=cifar100:CIFAR:test --few_label_num_per_class=5,20,80
   tfcolor evaluate --protocol=linear_evaluation --model=runs/first
     --images=cifar100:CIFAR:train --image_range=40000:50000
     --linear_evaluation_test_images=cifar100:CIFAR:test
+  tfcolor evaluate --protocol=retrieval --model=runs/first --images=cats --figures=pictures
 
-The protocols but colorization measure runs: of the task multilabel, segmentation or
+The protocols but colorization measure runs: of the task multilabel, segmentation, depth or
 classification, several as an ensemble; or one of any task, by linear classifiers on
 its features. Figures go to standard output as JSON, --output_csv has those of every
 image, and --figures pictures: curves, histograms, and sheets of the best, median and

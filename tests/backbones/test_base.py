@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfcolor.backbones import BACKBONES
 from tfcolor.backbones.chain import ChainBackbone
 from tfcolor.backbones.resnet import ResNetOptions
+from tfcolor.backbones.resnet_v2 import ResNetV2Options
 from tfcolor.core.taps import Tap
 from tfcolor.ops.dense_sampling import resize_features
 from tfcolor.ops.sparse_hypercolumn import sample_features
@@ -17,7 +18,7 @@ SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
 
 # Residual networks differ by their numbers of blocks, which `_options` replaces.
 every_backbone = pytest.mark.parametrize(
-    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101"})
+    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101", "resnet50_v2"})
 )
 every_chain = pytest.mark.parametrize(
     "name", [name for name, kind in BACKBONES.items() if issubclass(kind, ChainBackbone)]
@@ -26,8 +27,11 @@ every_chain = pytest.mark.parametrize(
 
 def _options(name, width=WIDTH, **options):
     kind = BACKBONES[name].Options
-    shallow = {"stage_blocks": (1, 2, 2, 1)} if issubclass(kind, ResNetOptions) else {}
-    return kind(width_multiplier=width, **shallow, **options)
+    if issubclass(kind, ResNetOptions):
+        options["stage_blocks"] = (1, 2, 2, 1)
+    if issubclass(kind, ResNetV2Options):
+        options["block_units"] = (1, 2, 2)
+    return kind(width_multiplier=width, **options)
 
 
 def _build(name, input_channels=1, seed=5, **options):

@@ -13,10 +13,12 @@ from tfcolor.config.assembly import (
     build_network,
     build_networks,
     build_task,
+    joint_network,
     load_colorizer,
     load_network,
     load_run_colorizer,
     open_experiment_readers,
+    trackable_network,
 )
 from tfcolor.config.experiment import (
     UNRECORDED,
@@ -151,6 +153,79 @@ def test_a_missing_model_is_an_error(tmp_path):
         _load(tmp_path / "x")
     with pytest.raises(UserError, match="is not a run"):
         _load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def mixed_run(tiny_flags, tmp_path_factory):
+    """What a run of two tasks leaves that mix the units of one trunk, and its networks."""
+    run = tmp_path_factory.mktemp("mixed") / "run"
+    flag_values = define_flags(COMMAND)
+    trunk = {"width_multiplier": 1 / 32, "block_units": "1,1,3", "tapped_units": "all"}
+    words = [f"--resnet101_v2_{name}={value}" for name, value in trunk.items()]
+    words += ["--backbone=resnet101_v2", "--mixed_taps=all", "--mixture_penalty=0.5"]
+    words += ["--task=classification,colorization", "--classification_num_classes=3"]
+    words += ["--colorization_taps="]
+    flag_values(["train", *tiny_flags, *words])
+    experiment = read_experiment(flag_values)
+    whole = [dataclasses.replace(experiment, selected=index) for index in range(2)]
+    networks = build_networks(experiment, [build_task(one, {}) for one in whole])
+    write_flagfile(run / "flags.cfg", flag_values, UNRECORDED)
+    joint = joint_network(networks)
+    for number, variable in enumerate(joint.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [2, number], stddev=0.1))
+    Checkpoints(run / "checkpoints", tf.train.Checkpoint(network=joint), 1, is_chief=True).save(1)
+    return run, networks
+
+
+def test_each_task_of_a_run_has_a_mixture_of_its_own(mixed_run):
+    run, networks = mixed_run
+    for network, name in zip(networks, ("classification", "colorization"), strict=True):
+        assert network.head_input.mixed == ("block3_unit1", "block3_unit2", "block3_unit3")
+        weights = network.head_input.mixture.weights_of_units
+        (penalty,) = network.losses
+        assert float(penalty) == pytest.approx(0.5 * np.abs(weights).sum())
+        restored, _ = load_network(run, "last", task=name)
+        for one, other in zip(restored.variables, network.variables, strict=True):
+            np.testing.assert_array_equal(one, other)
+    rows = [network.head_input.mixture.mixing_row.numpy() for network in networks]
+    assert np.abs(rows[0] - rows[1]).max() > 0
+    assert len(networks[1].head.hidden.tap_names) == 4  # conv1 and the ends of three blocks
+
+
+def test_a_colorizer_reads_its_mixture(mixed_run):
+    run, _ = mixed_run
+    gray = tf.random.stateless_uniform([1, 40, 48, 1], [1, 2])
+    colorizer, _ = load_run_colorizer(str(run), "last", DecodingOptions(), SizeOptions(max_side=64))
+    before = colorizer.histograms(gray)["hue"].numpy()
+    colorizer.network.head_input.mixture.mixing_row.assign([1.0, -2.0, 0.5])
+    assert np.abs(colorizer.histograms(gray)["hue"] - before).max() > 1e-6
+
+
+def test_a_head_of_residual_units_normalizes_itself_unless_it_reads_a_mixture(tiny_flags, tmp_path):
+    flag_values = define_flags(COMMAND)
+    words = ["--backbone=resnet50_v2", "--resnet50_v2_width_multiplier=0.03125"]
+    words += ["--resnet50_v2_block_units=1,1,1", "--colorization_taps="]
+    words += ["--task=exemplar,colorization", "--exemplar_readout=average"]
+    words += ["--exemplar_head=residual", "--exemplar_residual_channels=8,8"]
+    flag_values(["train", *tiny_flags, *words, "--exemplar_patch_size=32"])
+    experiment = read_experiment(flag_values)
+    whole = [dataclasses.replace(experiment, selected=index) for index in range(2)]
+    tasks = [build_task(one, {}) for one in whole]
+    networks = build_networks(experiment, tasks)
+    assert networks[0].head_input is None
+    assert networks[1].head_input.mixture is None
+    joint = joint_network(networks)
+    norm = networks[1].head_input.norms["block3_unit1"]
+    norm.bias.assign(tf.ones_like(norm.bias))
+    saved = norm.bias.numpy()
+    prefix = tf.train.Checkpoint(network=joint).write(str(tmp_path / "joint"))
+    norm.bias.assign(tf.zeros_like(norm.bias))
+    holder = tf.train.Checkpoint(network=trackable_network(whole[1], networks[1]))
+    holder.read(prefix).assert_existing_objects_matched()
+    np.testing.assert_array_equal(norm.bias, saved)
+    run = dataclasses.replace(experiment.run, mixed_taps=("all",))
+    mixed = build_networks(dataclasses.replace(experiment, run=run), tasks)
+    assert all("block3_unit1" in one.head_input.norms for one in mixed)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 import pytest
 from absl import flags
 
-from tfcolor.config.completion import complete_experiment
+from tfcolor.config.completion import check_frozen, complete_experiment
 from tfcolor.config.experiment import TRAIN_OPTIONS, read_experiment
 from tfcolor.config.flags import define_options
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.options import open_readers
 
 
@@ -57,3 +57,12 @@ def test_each_task_is_completed_from_its_own_images(labelled_photos, photos):
 def test_images_without_classes_are_refused(photos):
     with pytest.raises(UserError, match="class"):
         _complete(_flags("--task=classification", f"--images={photos}"))
+
+
+def test_a_backbone_that_no_task_trains_is_to_be_frozen():
+    probe = ("--task=linear_probe", "--images=x")
+    check_frozen(read_experiment(_flags(*probe, "--frozen_through=top")))
+    with pytest.raises(UsageError, match=r"--frozen_through=conv1: expected top, since linear_pr"):
+        check_frozen(read_experiment(_flags(*probe, "--frozen_through=conv1")))
+    # Beside a task that trains it, the classifiers follow.
+    check_frozen(read_experiment(_flags("--task=linear_probe,rotation", "--images=x")))

@@ -59,6 +59,7 @@ def test_every_protocol_says_what_it_measures():
     assert {name: one.task for name, one in networks.items() if one.takes_several} == {
         "voc_classification": "multilabel",
         "voc_segmentation": "segmentation",
+        "depth": "depth",
         "image_classification": "classification",
     }
     assert {one.subject for one in PROTOCOLS.values()} == {NETWORKS, COLORIZER}

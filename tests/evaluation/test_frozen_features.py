@@ -49,3 +49,16 @@ def test_unknown_taps_and_sizes_are_named(trained):
         FrozenFeatures(trained, taps=("conv9",))
     with pytest.raises(UsageError, match=r"size=48: .* images of 32 pixels; name taps"):
         FrozenFeatures(trained, size=48)
+
+
+def test_maps_are_pooled_into_cells(trained, labelled_squares):
+    features = FrozenFeatures(trained, taps=("conv2",), pooling="max", grid=3)
+    (row, _) = features.describe(_images(labelled_squares, [1]))[1]
+    (cells,) = trained.network.backbone(_gray(labelled_squares, [1]))["conv2"].numpy()
+    bounds = [(0, 6), (5, 11), (10, 16)]
+    expected = [
+        cells[top:bottom, left:right].max(axis=(0, 1))
+        for top, bottom in bounds
+        for left, right in bounds
+    ]
+    np.testing.assert_allclose(row, np.concatenate(expected), rtol=1e-4, atol=1e-5)

@@ -7,8 +7,8 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.evaluation.examples import LabelledImages
 from tfcolor.evaluation.frozen_features import FrozenFeatures
+from tfcolor.evaluation.linear_classifier import LinearClassifier
 from tfcolor.evaluation.linear_evaluation import LinearEvaluationOptions, LinearEvaluationProtocol
-from tfcolor.evaluation.linear_probe import LinearProbe
 from tfcolor.evaluation.reports import Reports
 
 OPTIONS = {"num_bins": 4, "hidden_units": 4, "crop_size": 32, "min_side": 32, "edge": 4}
@@ -39,7 +39,9 @@ def listed_images(squares, tmp_path_factory):
 def test_a_classifier_learns_from_all_images_and_is_measured_on_others(
     trained, reader, listed_images, tmp_path
 ):
-    options = LinearEvaluationOptions(listed_images, ("conv4b",), strengths=(0.01,))
+    options = LinearEvaluationOptions(
+        test_images=listed_images, taps=("conv4b",), strengths=(0.01,)
+    )
     report = Reports(table=f"{tmp_path}/table.csv")
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader, report)
     assert (figures["num_images"], figures["num_test_images"]) == (18, 12)
@@ -49,14 +51,16 @@ def test_a_classifier_learns_from_all_images_and_is_measured_on_others(
         LabelledImages(reader, label_annotation(reader, 3))
     )
     rows, labels = zip(*described.values(), strict=True)
-    probe = LinearProbe(0.01).fit(np.stack(rows), np.array(labels))
+    probe = LinearClassifier(0.01).fit(np.stack(rows), np.array(labels))
     assert probe.accuracy(np.stack(rows), np.array(labels)) > 0.9
     assert figures["top1_accuracy"] > 0.9
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 2
 
 
 def test_the_penalty_is_one_of_those_that_are_named(trained, reader, listed_images):
-    options = LinearEvaluationOptions(listed_images, ("conv4b",), strengths=(1e-3, 1e-2))
+    options = LinearEvaluationOptions(
+        test_images=listed_images, taps=("conv4b",), strengths=(1e-3, 1e-2)
+    )
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
     assert figures["strength"] in options.strengths
 
@@ -73,3 +77,12 @@ def test_taps_describe_images_of_any_size(trained, reader, listed_images):
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
     channels = trained.network.backbone.tap_channels
     assert figures["num_features"] == channels["conv4b"] + channels["conv1"]
+
+
+def test_the_last_map_may_be_read_by_maxima_over_cells(trained, reader, listed_images):
+    options = LinearEvaluationOptions(
+        taps=("conv2",), pooling="max", grid=3, test_images=listed_images, strengths=(1.0,)
+    )
+    figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
+    assert figures["num_features"] == 9 * trained.network.backbone.tap_channels["conv2"]
+    assert figures["top1_accuracy"] > 0.9

@@ -1,47 +1,71 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+import scipy.special
+import sklearn.metrics
+from PIL import Image
 
-from tfcolor.evaluation.linear_probe import LinearProbe, choose_strength
+from tfcolor.core.errors import UsageError
+from tfcolor.data.scene_views import corner_crops
+from tfcolor.data.transforms import center_view
+from tfcolor.evaluation.linear_probe import LinearProbeEvaluationOptions, LinearProbeProtocol
+from tfcolor.evaluation.reports import Reports
 
-
-def _clusters(count, size, spread, seed=0, num_classes=3):
-    random_numbers = np.random.default_rng(seed)
-    centers = np.random.default_rng(99).normal(size=(num_classes, size))
-    labels = np.arange(count) % num_classes
-    scales = 10.0 ** np.linspace(-3, 3, size)  # standardized away
-    return (centers[labels] + spread * random_numbers.normal(size=(count, size))) * scales, labels
-
-
-@pytest.mark.parametrize("count", [15, 60])
-def test_predictions_are_those_of_scikit_learn_on_standardized_features(count):
-    features, labels = _clusters(count, 40, 2.0)
-    test_features, test_labels = _clusters(300, 40, 2.0, seed=1)
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    model = LogisticRegression(C=0.1, max_iter=1000).fit((features - mean) / deviation, labels)
-    expected = model.score((test_features - mean) / deviation, test_labels)
-    accuracy = LinearProbe(0.1).fit(features, labels).accuracy(test_features, test_labels)
-    assert accuracy == pytest.approx(expected, abs=0.01)
-    assert 0.4 < accuracy < 1
+TAPS = ("conv1", "conv4b")
+OPTIONS = {
+    "num_classes": 3,
+    "crop_size": 32,
+    "min_side": 36,
+    "taps": TAPS,
+    "sizes": (3, 2),
+    "input": "color",
+}
 
 
-def test_constant_features_do_no_harm():
-    features, labels = _clusters(30, 4, 0.1)
-    features = np.concatenate([features, np.full((30, 2), 7.0)], axis=1)
-    assert LinearProbe(1.0).fit(features, labels).accuracy(features, labels) == 1
+@pytest.fixture(scope="module")
+def trained(build_trained):
+    return build_trained("linear_probe", OPTIONS)
 
 
-def test_strength_is_chosen_by_held_out_accuracy():
-    # A single feature tells the classes apart; it needs a large weight.
-    random_numbers = np.random.default_rng(0)
-    labels = np.arange(60) % 2
-    features = random_numbers.normal(size=(60, 30))
-    features[:, 0] = labels + 0.1 * random_numbers.normal(size=60)
-    chosen = choose_strength(features, labels, strengths=(1e-6, 1.0), seed=0)
-    assert chosen == 1.0
+def _evaluate(trained, reader, reports=None, **options):
+    protocol = LinearProbeProtocol(LinearProbeEvaluationOptions(**options))
+    return protocol.evaluate([trained], reader, reports)
 
 
-def test_equal_strengths_and_single_examples():
-    features, labels = _clusters(30, 5, 0.01)
-    assert choose_strength(features, labels, strengths=(1.0, 0.1, 10.0)) == 0.1
-    assert choose_strength(features[:3], labels[:3], strengths=(10.0, 0.1, 1.0)) == 1.0
+def _probs(trained, views, tap):
+    logits = trained.network({"image": views})[tap].numpy()
+    return scipy.special.softmax(logits.astype(np.float64), axis=-1)
+
+
+def test_figures_of_each_layer_agree_with_scikit_learn(trained, labelled_squares, tmp_path):
+    reports = Reports(f"{tmp_path}/table.csv", f"{tmp_path}/figures")
+    figures = _evaluate(trained, labelled_squares, reports, batch_size=8)
+    views = np.stack([center_view(labelled_squares.read(n)[0], 36, 32) for n in range(30)])
+    labels = np.arange(30) % 3
+    assert list(figures["layers"]) == list(TAPS)
+    for tap, one in figures["layers"].items():
+        probs = _probs(trained, views, tap)
+        expected = sklearn.metrics.accuracy_score(labels, probs.argmax(axis=1))
+        assert one["top1_accuracy"] == pytest.approx(expected)
+        assert one["loss"] == pytest.approx(sklearn.metrics.log_loss(labels, probs), rel=1e-4)
+    channels = trained.network.backbone.tap_channels
+    assert figures["layers"]["conv1"]["num_features"] == 9 * channels["conv1"]
+    assert (figures["num_images"], figures["num_unreadable"]) == (30, 0)
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["layer", *TAPS]
+    assert min(Image.open(tmp_path / "figures" / "accuracy_by_layer.png").size) > 100
+
+
+def test_probabilities_of_ten_crops_are_averaged(trained, labelled_squares):
+    figures = _evaluate(trained, labelled_squares, crops="corner", num_images=5)
+    images = [labelled_squares.read(number)[0] for number in range(5)]
+    probs = np.stack(
+        [_probs(trained, corner_crops(image, 32, 36), "conv4b").mean(axis=0) for image in images]
+    )
+    expected = sklearn.metrics.log_loss(np.arange(5) % 3, probs, labels=[0, 1, 2])
+    assert figures["layers"]["conv4b"]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_crops_must_fit(build_trained, labelled_squares):
+    wide = build_trained("linear_probe", {**OPTIONS, "min_side": 16})
+    with pytest.raises(UsageError, match=r"--linear_probe_crops=corner: .* expected center"):
+        _evaluate(wide, labelled_squares, crops="corner")

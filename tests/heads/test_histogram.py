@@ -103,6 +103,24 @@ def test_unknown_alignment_is_an_error():
         _head().dense(_features(), TAPS, SIZE, alignment="corner")
 
 
+def test_published_head_of_convolutions_has_its_size():
+    with tf.Graph().as_default():
+        tap = Tap("block3_unit23", 8, 2.0, 1024)
+        head = HistogramHead({"top": tap}, {"ab": 313}, 4096, convolves=True, seed=0)
+        sizes = [int(np.prod(one.shape)) for one in head.trainable_variables]
+    assert sum(sizes) == 34_844_985  # Golden 19 of spec/pretext.md.
+
+
+def test_head_of_convolutions_is_the_same_dense_and_sparse():
+    head, features = HistogramHead(TAPS, OUTPUTS, 9, convolves=True, seed=2), _features()
+    dense, grid = head.dense(features, TAPS, SIZE)
+    sparse = head(features, {"locations": _centers(grid, (6, 4))}, TAPS)
+    assert np.abs(sparse["hue_logits"]).max() > 0.01
+    np.testing.assert_allclose(
+        tf.reshape(dense["hue_logits"], [2, 24, 6]), sparse["hue_logits"], rtol=1e-4, atol=1e-5
+    )
+
+
 def test_no_outputs_are_an_error():
     with pytest.raises(ValueError, match="needs at least one"):
         HistogramHead(TAPS, {}, seed=0)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, TrainableBatchNorm
+from tfcolor.layers.batch_norm import (
+    ParameterFreeBatchNorm,
+    TrainableBatchNorm,
+    collected_statistics,
+)
 
 
 def _reference_moving(batches):
@@ -214,3 +218,34 @@ def test_replicas_share_statistics():
         [sys.executable, "-c", REPLICAS], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_collected_statistics_are_those_that_would_be_stored():
+    layers = [TrainableBatchNorm(use_ramp=True) for _ in range(2)]
+    inputs = tf.random.stateless_normal([4, 3, 5, 2], seed=[1, 2])
+    stored = layers[0](inputs, training=True)
+    with collected_statistics() as collected:
+        outputs = layers[1](inputs, training=True)
+    np.testing.assert_array_equal(outputs, stored)
+    assert len(collected) == 3
+    for (variable, value), own, other in zip(
+        collected,
+        layers[1].statistics_variables,
+        layers[0].statistics_variables,
+        strict=True,
+    ):
+        assert variable is own
+        np.testing.assert_array_equal(value, other)
+    assert int(layers[1].num_updates) == 0
+    layers[1](inputs, training=True)
+    assert int(layers[1].num_updates) == 1
+
+
+def test_frozen_layer_has_no_statistics_to_move():
+    layer = TrainableBatchNorm()
+    layer.build([None, 2])
+    layer.trainable = False
+    assert layer.statistics_variables == []
+    with collected_statistics() as collected:
+        layer(tf.ones([2, 2]), training=True)
+    assert collected == []

@@ -45,6 +45,34 @@ def test_padding_is_chosen_by_the_call():
     assert layer.kernel.shape == [3, 3, 2, 6]
 
 
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_dilation_is_a_kernel_with_zeros_between_its_cells(padding):
+    layer = _layer(groups=1)
+    images = np.random.default_rng(2).normal(size=[2, 11, 9, 4]).astype(np.float32)
+    spread = np.zeros([7, 7, 4, 6], np.float32)
+    spread[::3, ::3] = layer.kernel
+    around = 3 if padding == "SAME" else 0
+    padded = np.pad(images, [(0, 0), (around, around), (around, around), (0, 0)])
+    expected = _reference(padded, spread, layer.bias.numpy(), 1)
+    with tf.GradientTape() as tape:
+        found = layer(images, padding=padding, dilation=3)
+        total = tf.reduce_sum(found)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    # The sum's gradient by a cell of the kernel is the sum of what the cell meets.
+    height, width = found.shape[1:3]
+    sums = np.stack(
+        [
+            [
+                padded[:, row : row + height, column : column + width].sum((0, 1, 2))
+                for column in (0, 3, 6)
+            ]
+            for row in (0, 3, 6)
+        ]
+    )
+    gradient = tape.gradient(total, layer.kernel)
+    np.testing.assert_allclose(gradient, np.repeat(sums[..., None], 6, -1), rtol=1e-3, atol=1e-4)
+
+
 def _pad(images, edge, kernel, stride):
     """Puts `edge` around the maps where TensorFlow's SAME puts zeros."""
     batch, height, width, _ = images.shape

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.backbones.resnet import ResNetOptions
+from tfcolor.backbones.resnet_v2 import ResNetV2Options
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.layers import hypercolumn
 from tfcolor.models.network import JointNetwork, Network, kernel_and_bias_variables
@@ -14,7 +15,7 @@ SEEDS = tf.constant([[1, 2], [3, 4]], tf.int64)
 
 # One of each kind: the others differ by their numbers of layers.
 every_backbone = pytest.mark.parametrize(
-    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101", "cifar_deep"})
+    "name", sorted(BACKBONES.keys() - {"resnet50", "resnet101", "resnet50_v2", "cifar_deep"})
 )
 
 
@@ -22,6 +23,8 @@ def _network(name="vgg16", **options):
     class_ = BACKBONES[name]
     if issubclass(class_.Options, ResNetOptions):
         options["stage_blocks"] = (1, 2, 1, 1)
+    if issubclass(class_.Options, ResNetV2Options):
+        options["block_units"] = (1, 2, 1)
     backbone = class_(class_.Options(width_multiplier=1 / 32, **options), 1, 5)
     head = HistogramHead(backbone.taps(32, 32), {"hue": 6}, hidden_units=9, seed=2)
     return Network(backbone, head)
@@ -120,8 +123,12 @@ def test_canonical_mode_reaches_the_head():
 def test_kernels_and_biases_are_a_partition(name, use_batch_norm):
     network = _network(name, use_batch_norm=use_batch_norm)
     kernels, biases = kernel_and_bias_variables(network)
-    num_layers = len(network.backbone.convolutions) + 2
-    assert len(kernels) == len(biases) == num_layers
+    layers, norms = network.backbone.convolutions.values(), network.backbone.batch_norms.values()
+    assert len(kernels) == len(layers) + 2
+    num_biases = sum(one.use_bias for one in layers) + sum(
+        len(one.trainable_variables) for one in norms
+    )
+    assert len(biases) == num_biases + 2
     assert {id(one) for one in kernels + biases} == {id(one) for one in network.trainable_variables}
     assert {len(one.shape) for one in biases} == {1}
     assert network.head.hidden.kernel is kernels[-2] or network.head.hidden.kernel in kernels[-2:]

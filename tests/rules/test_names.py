@@ -22,7 +22,7 @@ JUNK_ROOMS = {"utils", "util", "common", "misc", "helpers", "helper"}
 # Names that Keras gives: a layer must have them to be saved.
 KERAS = {"get_config", "get_build_config", "get_compile_config"}
 VERSIONED = re.compile(r"(_v\d+|_new|_old|[a-z]2)$")
-LITERATURE = re.compile(r"(resnet\d+_v2|\w*(log|atan)2)", re.IGNORECASE)
+LITERATURE = re.compile(r"(resnet\d*_v2|\w*(log|atan)2)", re.IGNORECASE)
 
 
 def words(name: str) -> list[str]:

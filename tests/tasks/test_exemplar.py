@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
+from tfcolor.core.taps import Tap
 from tfcolor.losses.contrastive import cosine_triplet
 from tfcolor.tasks.exemplar import ExemplarOptions, ExemplarTask, TripletAccuracy, triplets
 from tfcolor.training.distribution import build_strategy
@@ -25,6 +26,17 @@ def test_size_of_patches_is_the_backbones_unless_asked():
     assert ExemplarOptions(readout="average", patch_size=96).completed({}, 227).patch_size == 96
     with pytest.raises(UsageError, match="--exemplar_patch_size=96: the backbone takes 227"):
         ExemplarOptions(patch_size=96).completed({}, 227)
+    message = "--exemplar_head=residual reads a map: expected --exemplar_readout=average, not top"
+    with pytest.raises(UsageError, match=message):
+        ExemplarOptions(head="residual")
+
+
+def test_published_head_gives_the_flattened_map_of_residual_units():
+    task = _task(head="residual", residual_channels=(6, 5), residual_width=3, patch_size=36)
+    taps = {"block3_unit3": Tap("block3_unit3", 8, 2.0, 4)}
+    features = {"top": tf.random.stateless_normal([4, 5, 5, 4], [1, 2])}
+    outputs = task.build_head(taps, 0)(features, {"image": tf.zeros([2, 2, 36, 36, 3])}, taps)
+    assert outputs["embeddings"].shape == [2, 2, 2 * 2 * 5]
 
 
 def test_both_patches_are_copies_of_one_place():

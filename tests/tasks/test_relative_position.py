@@ -141,6 +141,16 @@ def test_the_grid_of_a_jpeg_does_not_tell_the_direction():
     assert _found(block_images(100), block_phases, min_side=100) < most_of_guessing(8)
 
 
+def test_published_head_answers_about_a_pair_through_residual_units():
+    task = _task(head="residual", residual_channels=(6, 5), residual_width=3, pair_width=2)
+    taps = {"block3_unit3": Tap("block3_unit3", 8, 2.0, 4)}
+    head = task.build_head(taps, 0)
+    features = {"top": tf.random.stateless_normal([4, 4, 4, 4], [1, 2])}
+    outputs = head(features, {"image": tf.zeros([2, 2, 32, 32, 3])}, taps)
+    assert outputs["logits"].shape == [2, 8]
+    assert head.code_size == 5
+
+
 def test_options_are_completed_and_checked():
     options = RelativePositionOptions().completed({}, 227)
     assert options.patch_size == 227
@@ -151,5 +161,7 @@ def test_options_are_completed_and_checked():
         RelativePositionOptions(patch_size=96).completed({}, 227)
     with pytest.raises(UsageError, match="crop_size=254, min_side=250, max_side=508"):
         RelativePositionOptions(readout="average", patch_size=96, min_side=250).completed({}, 227)
+    with pytest.raises(UsageError, match="expected --relative_position_readout=average, not top"):
+        RelativePositionOptions(head="residual")
     with pytest.raises(UsageError, match="--relative_position_colors=all: expected one of drop"):
         check_options(RelativePositionOptions(colors="all"), "relative_position_")

@@ -187,8 +187,8 @@ def test_a_score_is_the_mean_over_tasks(build):
 
 @pytest.mark.parametrize(
     ("joint", "optimizer"),
-    [(JointOptions(), "multi_adam"), (TURNS, "norm_sgd"), (TURNS, "adam")],
-    ids=["together-multi_adam", "turns-norm_sgd", "turns-adam"],
+    [(JointOptions(), "multi_adam"), (TURNS, "norm_sgd"), (TURNS, "adam"), (TURNS, "rmsprop")],
+    ids=["together-multi_adam", "turns-norm_sgd", "turns-adam", "turns-rmsprop"],
 )
 def test_stopped_within_a_turn_it_ends_the_same(build, stop_after, tmp_path, joint, optimizer):
     options = {"optimizer": optimizer, "num_steps": 9, "log_every_steps": 3}

@@ -139,17 +139,68 @@ def test_published_first_directions_of_adam():
 
 
 @pytest.mark.parametrize("factor", [1e-4, 7.0, 1e4])
-@pytest.mark.parametrize("optimizer", ["norm_sgd", "multi_adam", "momentum"])
+@pytest.mark.parametrize("optimizer", ["norm_sgd", "multi_adam", "rmsprop", "momentum"])
 def test_scale_of_a_loss_matters_to_plain_descent_only(optimizer, factor):
     moves = []
     for scale in (1.0, factor):
-        update = _build({"optimizer": optimizer})
+        update = _build({"optimizer": optimizer, "rmsprop_epsilon": 1e-20})
         before = _start(update)
         for _ in range(3):
             _apply(update, _scaled(FIRST, scale), SECOND)
         moves.append(np.concatenate([np.ravel(one) for one in _moved(update, before)]))
     is_same = np.allclose(*moves, rtol=1e-4)
     assert is_same == (optimizer != "momentum")
+
+
+RMSPROP = {"optimizer": "rmsprop", "momentum": 0.0}
+
+
+def _descend_golden(scales):
+    """Updates x from 0 with gradients 1, -2, 0.5 times a scale per task; returns x in the end."""
+    update = _build(RMSPROP, num_tasks=len(scales))
+    for variable in update.variables_of()[:2]:
+        variable.assign(tf.zeros_like(variable))
+    update.set_rate(0.01)
+    for gradient in (1.0, -2.0, 0.5):
+        own = {
+            task: _with_head(([[gradient * scale] * 2] * 2, [gradient * scale] * 2))
+            for task, scale in enumerate(scales)
+        }
+        tf.distribute.get_strategy().run(update.apply, args=(own,))
+    kernel, bias = update.variables_of()[:2]
+    assert np.ptp(kernel) == np.ptp(bias) == 0
+    return float(kernel[0, 0])
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_golden_descent_of_rmsprop_whatever_the_scale(scale):
+    assert _descend_golden([scale]) == pytest.approx(-0.0103758, abs=5e-8)  # Golden 11.
+
+
+def test_golden_descent_of_two_tasks_with_squares_of_their_own():
+    assert _descend_golden([1000.0, 1.0]) == pytest.approx(-0.0207517, abs=1e-7)  # Golden 11.
+    # With squares in common the small loss would move x by no more than 1e-5.
+    assert _descend_golden([1000.0, 0.0]) == pytest.approx(-0.0103758, abs=5e-8)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_agrees_with_numpy(momentum):
+    options = {"rmsprop_decay": 0.8, "rmsprop_epsilon": 0.01, "momentum": momentum}
+    update = _build({"optimizer": "rmsprop", **options}, JointOptions(task_weights=(1.0, 0.5)))
+    values = [one.astype(np.float64) for one in _start(update)]
+    squares, moves = ([[np.zeros_like(one) for one in values] for _ in "ab"] for _ in "12")
+    for rate in (0.1, 0.02, 0.05):
+        update.set_rate(rate)
+        _apply(update, FIRST, SECOND)
+        for task, (gradients, own_rate) in enumerate(((FIRST, rate), (SECOND, rate / 2))):
+            for index, gradient in enumerate(gradients):
+                gradient = np.array(gradient)
+                square = squares[task][index] = 0.8 * squares[task][index] + 0.2 * gradient**2
+                step = own_rate * gradient / np.sqrt(square + 0.01)
+                moves[task][index] = momentum * moves[task][index] + step
+                values[index] = values[index] - moves[task][index]
+    for variable, value in zip(update.variables_of()[:2], values, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
 
 
 def test_a_gradient_that_is_not_finite_leaves_its_task_out():
@@ -209,7 +260,7 @@ def test_split_weights_move_only_what_a_task_owns():
 
 
 def test_what_each_task_moves_is_compared():
-    for optimizer in ("momentum", "norm_sgd", "multi_adam"):
+    for optimizer in ("momentum", "norm_sgd", "multi_adam", "rmsprop"):
         figures = _apply(_build({"optimizer": optimizer}), FIRST, SECOND, compares=True)
         shares = [float(figures[f"update_share_{name}"]) for name in "ab"]
         assert sum(shares) == pytest.approx(1, rel=1e-4)
@@ -231,6 +282,20 @@ def test_one_task_of_several_can_move_alone():
     np.testing.assert_allclose(update.variables_of(1)[2], np.ones([2, 1]) - 3, rtol=1e-6)
 
 
+def test_slots_of_rmsprop_are_those_of_each_task():
+    update = _build({"optimizer": "rmsprop"})
+    count, *slots = update.slots_of_backbone()
+    _apply(update, FIRST, SECOND)
+    assert [tuple(one.shape) for one in slots] == [(2, 2), (2, 2), (2,), (2,)]
+    assert int(count) == 1
+    for slot, gradient in zip(slots[::2], FIRST, strict=True):
+        np.testing.assert_allclose(slot, 0.1 * np.square(gradient), rtol=1e-5)
+    update.forget_head(1)
+    _, own = update._memory(1)
+    assert all(np.any(one.numpy()) for kind in own[:2] for one in kind)
+    assert not any(np.any(one.numpy()) for kind in own[2:] for one in kind)
+
+
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "norm_sgd"])
 def test_slots_of_the_backbone_are_its_own(optimizer):
     update = _build({"optimizer": optimizer, "momentum": 0.5})
@@ -244,7 +309,7 @@ def test_slots_of_the_backbone_are_its_own(optimizer):
 
 
 def test_loss_scaling_changes_no_joint_update():
-    for optimizer in ("norm_sgd", "multi_adam"):
+    for optimizer in ("norm_sgd", "multi_adam", "rmsprop"):
         moves = []
         for use_loss_scaling in (False, True):
             update = _build({"optimizer": optimizer}, use_loss_scaling=use_loss_scaling)

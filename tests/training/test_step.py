@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,12 +19,15 @@ OPTIONS = OptimizationOptions(learning_rate=0.05, weight_decay=0.01)
 def train(line_task, build_line_network):
     """Returns a function that trains for some steps: (figures by step, variables)."""
 
-    def run(strategy, shards, *, use_loss_scaling=False, stop=0.0, task=line_task):
+    def run(strategy, shards, *, use_loss_scaling=False, stop=0.0, task=line_task, penalty=0.0):
+        options = dataclasses.replace(OPTIONS, weight_decay=0.0) if penalty else OPTIONS
         with strategy.scope():
             network = build_line_network()
+            if penalty:
+                network.add_loss(lambda: penalty * tf.reduce_sum(network.dense.kernel**2) / 2)
             members = (Member(task, network, BATCH, seed=1),)
             shared = shared_network(network, members)
-            update = Update(shared, OPTIONS, JointOptions(), use_loss_scaling=use_loss_scaling)
+            update = Update(shared, options, JointOptions(), use_loss_scaling=use_loss_scaling)
         step = TrainStep(strategy, members, update)
         plan = BatchPlan(BATCH, seed=1, num_batches=NUM_STEPS, shards=shards)
         batches = strategy.distribute_datasets_from_function(
@@ -83,6 +88,21 @@ def test_loss_scaling_gives_the_same_step(train, one_device, two_devices):
         assert other == pytest.approx(one, rel=1e-5)
     for one, other in zip(variables, scaled_variables, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5)
+
+
+def test_penalties_of_a_network_are_part_of_its_loss(train, one_device, two_devices):
+    figures, variables = train(one_device, ((0, BATCH),))
+    # A penalty of c w^2 / 2 on kernels is weight decay in other words.
+    for strategy, shards in ((one_device, ((0, BATCH),)), (two_devices, ((0, 2), (2, 5)))):
+        penalized, others = train(strategy, shards, penalty=OPTIONS.weight_decay)
+        for one, other in zip(variables, others, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-5)
+        for one, other in zip(figures, penalized, strict=True):
+            assert other["loss_penalty"] > 0
+            assert other["loss"] - other["loss_penalty"] == pytest.approx(one["loss"], rel=1e-5)
+    initial = tf.keras.initializers.RandomNormal(seed=3)([3, 1]).numpy()
+    expected = OPTIONS.weight_decay * np.sum(initial**2) / 2
+    assert penalized[0]["loss_penalty"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_request_to_stop_is_passed_on(train, one_device):

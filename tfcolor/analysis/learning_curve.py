@@ -188,12 +188,16 @@ def smooth(values: np.ndarray, weight: float) -> np.ndarray:
     return np.array(smoothed)
 
 
-def read_result(text: str, metric: str) -> dict[str, Any]:
-    """Reads the downstream result of a snapshot.
+def read_result(
+    text: str, metric: str, flag: str = "--downstream", number: str = "STEP"
+) -> dict[str, Any]:
+    """Reads a downstream result, as of a snapshot.
 
     Args:
       text: "STEP:FILE.json".
       metric: the key of the number, with dots between nested ones.
+      flag: that gave the text, for errors.
+      number: what the number before the file is called, for errors.
 
     Returns:
       `step`, `value` and `file`.
@@ -204,11 +208,11 @@ def read_result(text: str, metric: str) -> dict[str, Any]:
     """
     step, separator, file = text.partition(":")
     if not (step.isdecimal() and separator and file):
-        raise UsageError(f"--downstream={text}: expected STEP:FILE.json, as 1000:scores.json")
+        raise UsageError(f"{flag}={text}: expected {number}:FILE.json, as 1000:scores.json")
     try:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"--downstream={text}: cannot read {file}: {error}") from error
+        raise UserError(f"{flag}={text}: cannot read {file}: {error}") from error
     numbers = dict(_numbers(content)) if isinstance(content, dict) else {}
     if metric not in numbers:
         known = ", ".join(numbers) or "none"

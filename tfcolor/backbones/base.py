@@ -14,6 +14,9 @@ from tfcolor.layers.dropout import StatelessDropout
 INPUT_MEAN = 114.451 / 255
 """Subtracted from every channel of our own networks' input; nothing else is done to it."""
 
+BEFORE = "_before"
+"""Follows a convolution's name in that of a batch norm before it, among `batch_norms`."""
+
 Visitor = Callable[[str, tf.Tensor], tf.Tensor]
 """Sees each named activation and returns the one to continue with."""
 
@@ -57,7 +60,8 @@ class Backbone(tf.keras.Model):
 
     Attributes:
       convolutions: every convolution by name, in order.
-      batch_norms: the batch norm of a convolution by the convolution's name.
+      batch_norms: the batch norm of a convolution by the convolution's name; one
+        that comes before it by that name and `BEFORE`.
       dropouts: the dropout that follows a layer by that layer's name.
 
     Raises:
@@ -67,6 +71,8 @@ class Backbone(tf.keras.Model):
 
     Options: type
     canonical_size: int
+    has_raw_taps = False
+    """Whether taps are neither normalized nor rectified, which is left to their readers."""
 
     def __init__(
         self, input_channels: int, name: str, input_mean: Sequence[float] = (INPUT_MEAN,)

@@ -45,6 +45,7 @@ class WidenedBackbone(Backbone):
         self.base = base
         self.options = base.options
         self.canonical_size = base.canonical_size
+        self.has_raw_taps = base.has_raw_taps
         self.convolutions.update(base.convolutions)
         self.batch_norms.update(base.batch_norms)
         self.dropouts.update(base.dropouts)

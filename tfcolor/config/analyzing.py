@@ -15,7 +15,9 @@ from tfcolor.analysis import (
     loss_curves,
     part_pictures,
     permutations,
+    synchronization_speed,
     top_activations,
+    utility,
     variations,
 )
 from tfcolor.analysis.divergence_shapes import DivergenceShapesOptions, show_divergence_shapes
@@ -26,7 +28,12 @@ from tfcolor.analysis.gradient_norm import trace_gradient
 from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
 from tfcolor.analysis.loss_curves import LossCurvesOptions, compare_losses
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
+from tfcolor.analysis.synchronization_speed import (
+    SynchronizationSpeedOptions,
+    show_synchronization_speed,
+)
 from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
+from tfcolor.analysis.utility import UtilityOptions, measure_utility
 from tfcolor.config.assembly import load_network
 from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
@@ -51,6 +58,7 @@ NUM_RUNS = {
     first_filters.NAME: (1, 1),
     learning_curve.NAME: (1, 1),
     loss_curves.NAME: (0, 0),
+    utility.NAME: (0, 0),
     variations.NAME: (0, 0),
     part_pictures.NAME: (1, 2),
     feature_transformation.NAME: (1, 1),
@@ -58,6 +66,7 @@ NUM_RUNS = {
     permutations.NAME: (0, 0),
     gradient_norm.NAME: (1, 1),
     divergence_shapes.NAME: (0, 0),
+    synchronization_speed.NAME: (0, 0),
 }
 """How many runs each analysis looks at, at least and at most."""
 
@@ -92,7 +101,9 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (TopActivationsOptions, ""),
     (LearningCurveOptions, ""),
     (LossCurvesOptions, ""),
+    (UtilityOptions, "utility_"),
     (DivergenceShapesOptions, "divergence_shapes_"),
+    (SynchronizationSpeedOptions, "synchronization_"),
     (PhotographOptions, ""),
     (SizeOptions, "network_"),
     *PARTS_ANALYZE_OPTIONS,
@@ -157,11 +168,16 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     if chosen.analysis == loss_curves.NAME:
         curves = read_options(LossCurvesOptions, "", flag_values).curves
         return compare_losses(curves, flag_values.smoothing)
+    if chosen.analysis == utility.NAME:
+        return measure_utility(read_options(UtilityOptions, "utility_", flag_values))
     if chosen.analysis == gradient_norm.NAME:
         return trace_gradient(chosen.model, flag_values.smoothing)
     if chosen.analysis == divergence_shapes.NAME:
         shapes = read_options(DivergenceShapesOptions, "divergence_shapes_", flag_values)
         return show_divergence_shapes(shapes)
+    if chosen.analysis == synchronization_speed.NAME:
+        clusters = read_options(SynchronizationSpeedOptions, "synchronization_", flag_values)
+        return show_synchronization_speed(clusters)
     shift = read_options(FeatureShiftOptions, "", flag_values)
     top = read_options(TopActivationsOptions, "", flag_values)
     networks = [load_observed_network(chosen.model, chosen.checkpoint)]

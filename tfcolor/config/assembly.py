@@ -20,7 +20,8 @@ from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import GrayToColor, SavedColorizer, is_saved_model
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.inference.remote import RemoteColorizer
-from tfcolor.models.network import Network
+from tfcolor.models.head_input import HeadInput, mixable_taps, readable_taps
+from tfcolor.models.network import JointNetwork, Network
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
@@ -132,7 +133,26 @@ def _build_upon(backbone: Backbone, experiment: Experiment, task: Task) -> Netwo
     if len(experiment.members) > 1:
         seed = derive_seed(seed, f"task/{experiment.labels[experiment.selected]}")
     taps = backbone.taps(size, size) if task.convolutional else backbone.canonical_taps()
-    return Network(backbone, task.build_head(taps, seed), convolutional=task.convolutional)
+    run = experiment.run
+    mixed = mixable_taps(backbone, run.mixed_taps) if run.mixed_taps else ()
+    head = task.build_head(readable_taps(taps, mixed), seed)
+    # A mixture is not what a head of residual units was to normalize itself.
+    leaves = mixed or not getattr(head, "normalizes_input", False)
+    is_activated = backbone.has_raw_taps and bool(leaves)
+    head_input = (
+        HeadInput(backbone, mixed, run.mixture_penalty, is_activated=is_activated)
+        if mixed or is_activated
+        else None
+    )
+    return Network(backbone, head, convolutional=task.convolutional, head_input=head_input)
+
+
+def joint_network(networks: Sequence[Network]) -> JointNetwork:
+    """Returns what is saved of the networks of several tasks, with one backbone."""
+    inputs = {
+        task: one.head_input for task, one in enumerate(networks) if one.head_input is not None
+    }
+    return JointNetwork(networks[0].backbone, [one.head for one in networks], inputs)
 
 
 def trackable_network(experiment: Experiment, network: Network) -> Any:
@@ -148,8 +168,11 @@ def trackable_network(experiment: Experiment, network: Network) -> Any:
     """
     if len(experiment.members) == 1:
         return network
-    heads = tf.train.Checkpoint(**{str(experiment.selected): network.head})
-    return tf.train.Checkpoint(backbone=network.backbone, heads=heads)
+    place = str(experiment.selected)
+    parts = {"heads": tf.train.Checkpoint(**{place: network.head})}
+    if network.head_input is not None:
+        parts["head_inputs"] = tf.train.Checkpoint(**{place: network.head_input})
+    return tf.train.Checkpoint(backbone=network.backbone, **parts)
 
 
 def load_network(

@@ -9,7 +9,10 @@ from tfcolor.backbones import BACKBONES
 from tfcolor.config.distillation import count_signals
 from tfcolor.config.experiment import Experiment
 from tfcolor.config.task_flags import add_task_flags
+from tfcolor.core.errors import UsageError
 from tfcolor.data.reading import ExampleReader
+from tfcolor.models.freezing import TOP
+from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import IncompleteOptions
 from tfcolor.tasks.distillation import DistillationOptions
 
@@ -57,3 +60,23 @@ def complete_experiment(
         run = dataclasses.replace(run, task_flags=tuple(texts))
         flag_values["task_flags"].value = run.task_flags
     return dataclasses.replace(experiment, run=run, members=tuple(members))
+
+
+def check_frozen(experiment: Experiment) -> None:
+    """Checks that a backbone which no task trains is frozen.
+
+    Else its batch norm would follow the new images, and its weights decay.
+
+    Args:
+      experiment: of a run.
+
+    Raises:
+      UsageError: if it is not.
+    """
+    names = [member.name for member in experiment.members]
+    is_trained = any(TASKS[name].trains_backbone for name in names)
+    if not is_trained and experiment.run.frozen_through != TOP:
+        raise UsageError(
+            f"--frozen_through={experiment.run.frozen_through}: expected {TOP}, since "
+            f"{' and '.join(names)} measures a backbone as it is"
+        )

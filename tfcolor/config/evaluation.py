@@ -33,7 +33,7 @@ from tfcolor_client.address import is_address
 BASELINES = {
     "none": tuple(PROTOCOLS),
     "gray": ("colorization",),
-    "random": ("few_label", "linear_evaluation"),
+    "random": ("voc_detection", "few_label", "linear_evaluation", "linear_svm", "retrieval"),
 }
 """The protocols of each baseline."""
 

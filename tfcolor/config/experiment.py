@@ -13,6 +13,7 @@ from tfcolor.config.flags import differing_flags, read_flagfile, read_options
 from tfcolor.config.task_flags import read_task_flags
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
+from tfcolor.core.seeds import derive_seed
 from tfcolor.data.options import DataOptions
 from tfcolor.tasks import TASKS
 from tfcolor.training.options import (
@@ -44,6 +45,14 @@ class RunOptions:
     backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
     field_of_view_blocks: int = option(
         0, "pools and 3x3 convolutions of 1024 features that follow the backbone", minimum=0
+    )
+    mixed_taps: tuple[str, ...] = option(
+        (),
+        "maps of one size, of which each task's head reads a mixture with weights of its own in"
+        " place of the last map; all takes every one of the last map's size",
+    )
+    mixture_penalty: float = option(
+        1e-3, "weight of the sum of a mixture's absolute weights in its task's loss", minimum=0
     )
     initial_weights: tuple[str, ...] = option(
         (),
@@ -144,6 +153,12 @@ class Experiment:
             f"{name}_{names[:index].count(name)}" if names.count(name) > 1 else name
             for index, name in enumerate(names)
         )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Returns what fixes order and views of each task's examples."""
+        seed = self.training.seed
+        return tuple(derive_seed(seed, f"task/{label}") if label else seed for label in self.labels)
 
     def select(self, task: str) -> "Experiment":
         """Returns this experiment with the first task of a name selected.

@@ -10,10 +10,12 @@ from tfcolor.color.decoding import DecodingOptions
 from tfcolor.config.assembly import (
     build_networks,
     build_task,
+    joint_network,
     open_experiment_readers,
     sees_color,
 )
-from tfcolor.config.completion import complete_experiment
+from tfcolor.config.cluster import STRATEGY, is_server, serve_cluster, train_on_cluster
+from tfcolor.config.completion import check_frozen, complete_experiment
 from tfcolor.config.distillation import prepare_teacher
 from tfcolor.config.experiment import (
     UNRECORDED,
@@ -27,13 +29,12 @@ from tfcolor.config.found_schedule import follow_schedule
 from tfcolor.config.initial_weights import initialize_backbone
 from tfcolor.core.files import write_text
 from tfcolor.core.progress import say
-from tfcolor.core.seeds import derive_seed
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.preview import Preview, ReconstructionPreview
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.models.freezing import freeze_through
-from tfcolor.models.network import JointNetwork, Network
+from tfcolor.models.network import Network
 from tfcolor.tasks.autoencoder import AutoencoderTask
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
@@ -62,10 +63,14 @@ def run_training(flag_values: flags.FlagValues) -> None:
       StoppedError: after a signal, once everything is saved.
     """
     experiment = read_experiment(flag_values)
+    if is_server(experiment):
+        serve_cluster(experiment, flag_values)
+        return
     readers = open_experiment_readers(experiment)
     for reader in _each(readers):
         reader.read(0)  # refuses images of which none can be read, before anything is written
     experiment = complete_experiment(experiment, readers, flag_values)
+    check_frozen(experiment)
     experiment = follow_schedule(experiment, flag_values)
     chosen = experiment.run
     names = "_".join(dict.fromkeys(chosen.task))
@@ -80,7 +85,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
         ]
         networks = build_networks(experiment, tasks)
         network = networks[0]
-        whole = JointNetwork(network.backbone, [one.head for one in networks])
+        whole = joint_network(networks)
     if not has_checkpoint(path / "checkpoints"):
         initialize_backbone(network.backbone, experiment, tasks[0])
     if experiment.run.frozen_through:
@@ -103,7 +108,10 @@ def run_training(flag_values: flags.FlagValues) -> None:
         evaluators=_previews(experiment, tasks, networks, readers),
     )
     with listen_for_stop() as request, report_lost_workers():
-        result = Trainer(run, request).train()
+        if experiment.distribution.strategy == STRATEGY:
+            result = train_on_cluster(experiment, run, request, flag_values)
+        else:
+            result = Trainer(run, request).train()
     _record_unreadable(directory, _each(readers))
     watched = experiment.optimization.watch
     say(f"done: {result['steps']} steps, best held-out {watched} {result[f'best_{watched}']:.4f}")
@@ -128,17 +136,10 @@ def _members(
     experiment: Experiment, tasks: Sequence[Task], networks: Sequence[Network]
 ) -> tuple[Member, ...]:
     """Returns the tasks of a run with their networks, names and seeds."""
-    seed = experiment.training.seed
     return tuple(
-        Member(
-            task,
-            network,
-            options.batch_size,
-            derive_seed(seed, f"task/{label}") if label else seed,
-            label,
-        )
-        for task, network, options, label in zip(
-            tasks, networks, experiment.members, experiment.labels, strict=True
+        Member(task, network, options.batch_size, seed, label)
+        for task, network, options, seed, label in zip(
+            tasks, networks, experiment.members, experiment.seeds, experiment.labels, strict=True
         )
     )
 

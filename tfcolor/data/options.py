@@ -31,7 +31,9 @@ class DataOptions:
         "camvid:FOLDER[:SPLIT], cifar100:FOLDER[:SPLIT], cifar100_coarse:FOLDER[:SPLIT], "
         "mnist:FOLDER[:train|:test], mnist_{basic,bg_rand,bg_img,rot,bg_img_rot}:FOLDER[:SPLIT], "
         "video:FOLDER_OR_FILE[:train|:heldout][:COUNT] for COUNT frames of each clip, "
-        "builtin:photos[:train|:heldout], builtin:digits[:train|:test] or builtin:digits_rot; "
+        "nyu:FOLDER[:train|:test], depth:FOLDER[:SPLIT] for images with depth, "
+        "builtin:photos[:train|:heldout], builtin:digits[:train|:test], builtin:digits_rot or "
+        "builtin:depth_scenes[:train|:heldout][:COUNT]; "
         "several are joined with commas",
     )
     image_range: str = option(

@@ -29,7 +29,7 @@ class BatchPlan:
     Args:
       batch_size: examples in a global batch, over all replicas and workers.
       seed: the run's seed.
-      first_batch: the batch to begin with.
+      first_batch: the batch to begin with; int64 [] where a graph decides.
       num_batches: global batches to yield; None never ends.
       shards: (begin, end) slots of each global batch, one pair per local
         replica; each becomes one batch, in turn. Empty for the whole batch.
@@ -40,7 +40,7 @@ class BatchPlan:
 
     batch_size: int
     seed: int
-    first_batch: int = 0
+    first_batch: int | tf.Tensor = 0
     num_batches: int | None = None
     shards: tuple[tuple[int, int], ...] = ()
 
@@ -48,7 +48,9 @@ class BatchPlan:
         """Fills in and checks the shards."""
         if self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size}: expected at least 1")
-        if self.first_batch < 0 or (self.num_batches is not None and self.num_batches < 0):
+        if (isinstance(self.first_batch, int) and self.first_batch < 0) or (
+            self.num_batches is not None and self.num_batches < 0
+        ):
             raise ValueError(
                 f"first_batch={self.first_batch}, num_batches={self.num_batches}: "
                 "expected at least 0"

@@ -167,26 +167,32 @@ def random_locations(seed: tf.Tensor, num_locations: int, size: int, edge: int) 
 
 
 def scaled_window(
-    image: tf.Tensor, scaled: tf.Tensor, offset: tf.Tensor, size: int, *, antialias: bool
+    image: tf.Tensor,
+    scaled: tf.Tensor,
+    offset: tf.Tensor,
+    size: int | tuple[int, int],
+    *,
+    antialias: bool,
 ) -> tf.Tensor:
-    """Cuts a square out of a photograph as if it had been rescaled.
+    """Cuts a window out of a photograph as if it had been rescaled.
 
-    Computes no pixel outside of the square.
+    Computes no pixel outside of the window.
 
     Args:
       image: uint8 [H, W, 3].
       scaled: int32 [2], (height, width) after rescaling.
-      offset: int32 [2], where the rescaled photograph begins in the square, of
+      offset: int32 [2], where the rescaled photograph begins in the window, of
         either sign.
-      size: side S of the square, in pixels.
+      size: (h, w) of the window, or the side of a square, in pixels.
       antialias: whether the bilinear kernel widens where the photograph shrinks.
 
     Returns:
-      float32 [S, S, 3] in [0, 1]; exactly 0 outside of the photograph.
+      float32 [h, w, 3] in [0, 1]; exactly 0 outside of the photograph.
     """
+    height, width = (size, size) if isinstance(size, int) else size
     window = tf.raw_ops.ScaleAndTranslate(
         images=image[tf.newaxis],
-        size=[size, size],
+        size=[height, width],
         scale=tf.cast(scaled, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
         translation=tf.cast(offset, tf.float32),
         kernel_type="triangle",

@@ -11,6 +11,8 @@ from tfcolor.evaluation.figures import COLORS, single_axes, strip_axes
 SHEET_COLUMNS = 5
 NUM_PAIRS = 20
 """Confused pairs of classes that are shown."""
+HIT, MISS = "#4c8c4a", "#b03a2e"
+"""Frames of neighbors of the right class and of others."""
 
 
 def precision_recall(labels: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -98,26 +100,81 @@ def draw_confused_pairs(confusion: np.ndarray, names: Sequence[str]) -> Figure:
 
 
 def draw_few_label_curve(
-    counts: Sequence[int], means: ArrayLike, deviations: ArrayLike, chance: float
+    counts: Sequence[int],
+    means: ArrayLike,
+    deviations: ArrayLike,
+    chance: float,
+    *,
+    measure: str = "accuracy",
+    title: str = "Linear probe with few labels",
 ) -> Figure:
-    """Draws how accuracy grows with the number of labels.
+    """Draws how accuracy, or another measure, grows with the number of labels.
 
     Args:
       counts: labelled images per class.
       means: float [N] in [0, 1], mean accuracy over the draws.
       deviations: float [N], its standard deviation.
       chance: accuracy of guessing.
+      measure: what is measured.
+      title: of the figure.
 
     Returns:
       The figure, with a logarithmic axis of labels.
     """
-    figure, axes = single_axes("labelled images per class", "accuracy (%)")
+    figure, axes = single_axes("labelled images per class", f"{measure} (%)")
     means, deviations = 100 * np.asarray(means), 100 * np.asarray(deviations)
     axes.errorbar(counts, means, deviations, fmt="o-", color=COLORS[0], capsize=4, label="probe")
     axes.axhline(100 * chance, color=COLORS[1], ls="--", lw=1.2, label="guessing")
     axes.set_xscale("log")
     axes.set_xticks(list(counts), [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set(title="Linear probe with few labels", ylim=(0, None))
+    axes.set(title=title, ylim=(0, None))
     axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def draw_neighbors(rows: Sequence[tuple[str, Sequence[np.ndarray], Sequence[bool]]]) -> Figure:
+    """Lays queries out, each with its nearest neighbors beside it.
+
+    Args:
+      rows: of each query its class, its own picture and those of its neighbors,
+        uint8 [H, W, 3] each, and whether each neighbor is of the class.
+
+    Returns:
+      The figure; neighbors of the class have a green frame, others a red one.
+    """
+    num_columns = max(len(pictures) for _, pictures, _ in rows)
+    figure = Figure(figsize=(1.1 * num_columns, 1.25 * len(rows) + 0.3), layout="constrained")
+    cells = figure.subplots(len(rows), num_columns, squeeze=False)
+    for axes in cells.ravel():
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for line, (name, pictures, hits) in zip(cells, rows, strict=True):
+        for axes, picture in zip(line, pictures, strict=False):
+            axes.imshow(picture, interpolation="antialiased")
+        line[0].set_title(name, fontsize=8)
+        for axes, is_hit in zip(line[1:], hits, strict=False):
+            axes.spines[:].set(visible=True, color=HIT if is_hit else MISS, linewidth=2.5)
+    cells[0, min(1, num_columns - 1)].set_title("nearest ...", fontsize=8)
+    return figure
+
+
+def draw_layer_accuracies(layers: Sequence[str], values: ArrayLike, intervals: ArrayLike) -> Figure:
+    """Draws the accuracy of a classifier on each layer.
+
+    Args:
+      layers: their names, from the first to the last.
+      values: float [N] in [0, 1], accuracies.
+      intervals: float [N, 2], lower and upper end of each.
+
+    Returns:
+      The figure.
+    """
+    figure, axes = single_axes("layer", "accuracy (%)")
+    means, ends = 100 * np.asarray(values), 100 * np.asarray(intervals)
+    # Rounding must not turn a bar of no length around.
+    bars = np.maximum(np.stack([means - ends[:, 0], ends[:, 1] - means]), 0)
+    axes.errorbar(np.arange(len(layers)), means, bars, fmt="o-", color=COLORS[0], capsize=4)
+    axes.set_xticks(np.arange(len(layers)), list(layers))
+    axes.set(title="Linear classifiers on frozen layers", ylim=(0, None))
     return figure

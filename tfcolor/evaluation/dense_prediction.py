@@ -60,7 +60,7 @@ class DensePredictor:
         """
         network, canvas = self._trained.network, map_size(scene)
         logits, grid = network.head.dense(
-            network.features(scene),
+            network.read(scene),
             network.backbone.taps(*canvas),
             canvas,
             grid_stride=self._grid_stride,

@@ -17,8 +17,8 @@ from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.class_figures import draw_few_label_curve
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
-from tfcolor.evaluation.frozen_features import FrozenFeatures
-from tfcolor.evaluation.linear_probe import LinearProbe, choose_strength
+from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
+from tfcolor.evaluation.linear_classifier import LinearClassifier, choose_strength
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
 
@@ -30,7 +30,7 @@ Order = Mapping[str, Sequence[int]]
 
 
 @dataclasses.dataclass(frozen=True)
-class FewLabelOptions:
+class FewLabelOptions(FeatureOptions):
     """How features are probed with few labels."""
 
     test_images: str = option("", "images to measure on, in the forms of --images")
@@ -40,13 +40,6 @@ class FewLabelOptions:
     )
     num_draws: int = option(5, "times that the labelled images are drawn", minimum=1)
     seed: int = option(0, "chooses the labelled images", minimum=0)
-    taps: tuple[str, ...] = option(
-        (), "taps whose averages over the image are probed; empty takes the backbone's top"
-    )
-    size: int = option(
-        0, "side of the images that the backbone sees, pixels; 0 is the backbone's", minimum=0
-    )
-    batch_size: int = option(32, "images that the network sees at a time", minimum=1)
 
 
 class FewLabelProtocol:
@@ -97,7 +90,7 @@ class FewLabelProtocol:
         reports = reports or Reports()
         reports.check()
         options = self._options
-        features = FrozenFeatures(trained, options.taps, options.size, options.batch_size)
+        features = FrozenFeatures.of(trained, options)
         test_reader = open_test_images(options.test_images, self.name)
         members = class_members(reader)
         names = list(members)
@@ -108,7 +101,7 @@ class FewLabelProtocol:
         )
         orders = draw_orders(members, options.num_draws, options.seed)
         described, unreadable = self._describe_drawn(features, reader, orders)
-        test = _joined(list(features.describe(test_images).values()))
+        test = joined(list(features.describe(test_images).values()))
         curve = self._measure(described, unreadable, orders, test)
         reports.write(_rows(curve), self._draw(curve, 1 / len(names)))
         return {
@@ -156,12 +149,12 @@ class FewLabelProtocol:
         curve = []
         for count in sorted(set(self._options.num_per_class)):
             drawn = [
-                _joined([described[position] for position in take(order, count, unreadable)])
+                joined([described[position] for position in take(order, count, unreadable)])
                 for order in orders
             ]
             strength = choose_strength(*drawn[0], seed=self._options.seed)
             progress = track(drawn, f"probing {count} per class", len(drawn), "draws")
-            values = [LinearProbe(strength).fit(*one).accuracy(*test) for one in progress]
+            values = [LinearClassifier(strength).fit(*one).accuracy(*test) for one in progress]
             curve.append(
                 {
                     "num_per_class": count,
@@ -256,13 +249,6 @@ def take(order: Order, count: int, unreadable: Container[int] = ()) -> list[int]
             )
         taken += readable[:count]
     return taken
-
-
-def _joined(
-    described: Sequence[tuple[np.ndarray, int]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns features float32 [N, D] and labels int64 [N]."""
-    return np.stack([row for row, _ in described]), np.array([label for _, label in described])
 
 
 def _rows(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

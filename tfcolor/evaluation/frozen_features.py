@@ -1,17 +1,37 @@
 """Features of a trained backbone, one vector per image."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
+from tfcolor.core.options import option
 from tfcolor.data.transforms import center_view
 from tfcolor.evaluation.examples import LabelledImage, in_batches
 from tfcolor.evaluation.subjects import TrainedNetwork
+from tfcolor.layers.map_reduction import adaptive_pool
 
 TOP = "top"
+POOLINGS = ("average", "max")
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureOptions:
+    """What describes an image."""
+
+    taps: tuple[str, ...] = option(
+        (), "taps that describe an image, joined; empty takes the backbone's top"
+    )
+    pooling: str = option("average", "what is taken of each cell of a map", choices=POOLINGS)
+    grid: int = option(1, "cells along each side into which a map is pooled", minimum=1)
+    size: int = option(
+        0, "side of the images that the backbone sees, pixels; 0 is the backbone's", minimum=0
+    )
+    batch_size: int = option(32, "images that the network sees at a time", minimum=1)
 
 
 class FrozenFeatures:
@@ -19,11 +39,13 @@ class FrozenFeatures:
 
     Args:
       trained: a network of any task.
-      taps: the taps to average over the image and to join; none takes the top
-        of the backbone's canonical mode.
+      taps: the taps to pool and to join; none takes the top of the backbone's
+        canonical mode.
       size: side of the square cut from the middle of each image, in pixels; 0
         is the backbone's canonical size, the only one for its top.
       batch_size: images that the network sees at a time.
+      pooling: what is taken of each cell of a map, one of `POOLINGS`.
+      grid: cells along each side into which a map is pooled; 1 is the whole map.
 
     Raises:
       UsageError: if the backbone has no such tap, or its top another size.
@@ -35,6 +57,9 @@ class FrozenFeatures:
         taps: Sequence[str] = (),
         size: int = 0,
         batch_size: int = 32,
+        *,
+        pooling: str = "average",
+        grid: int = 1,
     ) -> None:
         backbone = trained.network.backbone
         for name in taps:
@@ -46,6 +71,7 @@ class FrozenFeatures:
             )
         self.names = tuple(taps) or (TOP,)
         self._trained, self._batch_size = trained, batch_size
+        self._pooling, self._grid = pooling, grid
         self._is_convolutional = bool(taps)
         self._size = size or backbone.canonical_size
         self._graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(
@@ -58,21 +84,41 @@ class FrozenFeatures:
             autograph=False,
         )
 
-    def describe(self, images: Iterable[LabelledImage]) -> dict[int, tuple[np.ndarray, int]]:
+    @classmethod
+    def of(cls, trained: TrainedNetwork, options: FeatureOptions) -> "FrozenFeatures":
+        """Returns the features of a network that options name.
+
+        Args:
+          trained: a network of any task.
+          options: taps, views and pooling.
+
+        Returns:
+          What describes images.
+        """
+        return cls(
+            trained,
+            options.taps,
+            options.size,
+            options.batch_size,
+            pooling=options.pooling,
+            grid=options.grid,
+        )
+
+    def describe(self, images: Iterable[LabelledImage]) -> dict[int, tuple[np.ndarray, Any]]:
         """Computes the features of images.
 
         Args:
-          images: with their labels.
+          images: with what is known about them.
 
         Returns:
-          Features float32 [D] and label by position.
+          Features float32 [D] and the truth, as of the image, by position.
         """
         found = {}
         for batch in in_batches(images, self._batch_size):
             views = [self._view(example.image) for example in batch]
             features = self._graph(self._trained.inputs(tf.stack(views))).numpy()
             for example, row in zip(batch, features, strict=True):
-                found[example.position] = row, int(example.truth)
+                found[example.position] = row, example.truth
         return found
 
     def _view(self, image: np.ndarray) -> tf.Tensor:
@@ -84,5 +130,23 @@ class FrozenFeatures:
         backbone = self._trained.network.backbone
         maps = backbone(images, training=False, convolutional=self._is_convolutional)
         parts = [tf.cast(maps[name], tf.float32) for name in self.names]
-        means = [tf.reduce_mean(one, [1, 2]) if one.shape.rank == 4 else one for one in parts]
-        return tf.concat(means, axis=-1)
+        return tf.concat([self._pool(one) for one in parts], axis=-1)
+
+    def _pool(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [B, D] of a map float32 [B, H, W, C], or of [B, D]."""
+        if features.shape.rank == 2:
+            return features
+        cells = adaptive_pool(features, self._grid, self._pooling)
+        return tf.reshape(cells, [-1, tf.TensorShape(cells.shape[1:]).num_elements()])
+
+
+def joined(described: Sequence[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of several images as one array.
+
+    Args:
+      described: features float32 [D] and truth of each of N images.
+
+    Returns:
+      (features, truths): float32 [N, D] and int [N] or [N, K].
+    """
+    return np.stack([row for row, _ in described]), np.array([truth for _, truth in described])

@@ -80,7 +80,7 @@ class ImageClassificationProtocol:
             pairs = zip(batch, probs[-1], strict=True)
             rows += [_row(example, values, names) for example, values in pairs]
         labels = np.array([row["label"] for row in rows])
-        figures = _figures(labels, np.concatenate(probs))
+        figures = classification_figures(labels, np.concatenate(probs))
         reports.write(rows, _draw(labels, np.concatenate(probs), names))
         return {
             "num_images": len(rows),
@@ -100,10 +100,20 @@ def _predict(networks: Sequence[TrainedNetwork], images: Sequence[np.ndarray]) -
     return np.mean(probs, axis=0)
 
 
-def _figures(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
-    """Returns accuracies and loss of labels int [N] and float64 [N, K]."""
+def classification_figures(labels: np.ndarray, probs: np.ndarray) -> dict[str, Any]:
+    """Returns how well probabilities tell classes apart; ties count against them.
+
+    Args:
+      labels: int [N] in [0, K).
+      probs: float64 [N, K], of each class.
+
+    Returns:
+      `top1_accuracy` with its 95 % interval `top1_accuracy_interval`,
+      `top1_error_rate`, `top5_accuracy` where there are more than five classes,
+      and `loss`, the mean cross-entropy in nats.
+    """
     of_truth = probs[np.arange(len(labels)), labels]
-    rank = (probs >= of_truth[:, None]).sum(axis=1)  # ties count against the network
+    rank = (probs >= of_truth[:, None]).sum(axis=1)
     figures: dict[str, Any] = {
         "top1_accuracy": float(np.mean(rank <= 1)),
         "top1_accuracy_interval": list(bootstrap_interval(rank <= 1)),

@@ -10,37 +10,36 @@ from tfcolor.core.options import option
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
-from tfcolor.evaluation.frozen_features import FrozenFeatures
-from tfcolor.evaluation.linear_probe import STRENGTHS, LinearProbe, choose_strength
+from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
+from tfcolor.evaluation.linear_classifier import STRENGTHS, LinearClassifier, choose_strength
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearEvaluationOptions:
+class LinearEvaluationOptions(FeatureOptions):
     """How features are probed with all labels."""
 
     test_images: str = option("", "images to measure on, in the forms of --images")
-    taps: tuple[str, ...] = option(
-        (), "taps whose averages over the image are probed; empty takes the backbone's top"
-    )
-    size: int = option(
-        0, "side of the images that the backbone sees, pixels; 0 is the backbone's", minimum=0
-    )
     strengths: tuple[float, ...] = option(
         STRENGTHS,
         "inverse weights of the classifier's penalty among which cross-validation chooses",
     )
-    batch_size: int = option(32, "images that the network sees at a time", minimum=1)
 
 
 class LinearEvaluationProtocol:
     """Fits a linear classifier to a frozen backbone's features of --images.
 
-    The network may be of any task; what it was trained for is discarded.
+    The network may be of any task; what it was trained for is discarded. The
+    features are computed once and held in memory, 4 bytes each.
 
     Args:
       options: which images and features.
+
+    References:
+      Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
+      section 5.1: the last map, by maxima over 3 x 3 cells. That classifier is
+      trained on augmented images, as the task linear_probe does it.
     """
 
     name = "linear_evaluation"
@@ -78,15 +77,15 @@ class LinearEvaluationProtocol:
         reports = reports or Reports()
         reports.check()
         options = self._options
-        features = FrozenFeatures(trained, options.taps, options.size, options.batch_size)
+        features = FrozenFeatures.of(trained, options)
         names, tests = reader.class_names, open_test_images(options.test_images, self.name)
         count = len(names) or 2**31
         own = LabelledImages(reader, label_annotation(reader, count))
         others = LabelledImages(tests, label_annotation(tests, count, names))
         (seen, labels), (unseen, truth) = _describe(features, own), _describe(features, others)
         strength = self._choose_strength(seen, labels)
-        probe = LinearProbe(strength).fit(seen, labels)
-        accuracy = probe.accuracy(unseen, truth)
+        classifier = LinearClassifier(strength).fit(seen, labels)
+        accuracy = classifier.accuracy(unseen, truth)
         reports.write([{"strength": strength, "top1_accuracy": accuracy}], ())
         return {
             "num_images": len(labels),
@@ -109,5 +108,4 @@ class LinearEvaluationProtocol:
 
 def _describe(features: FrozenFeatures, images: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
     """Returns features float32 [N, D] and labels int64 [N]."""
-    rows = features.describe(images).values()
-    return np.stack([row for row, _ in rows]), np.array([label for _, label in rows])
+    return joined(list(features.describe(images).values()))

@@ -1,108 +1,154 @@
-"""A linear classifier on frozen features, fitted by scikit-learn."""
+"""How well images are classified by single layers of a frozen backbone."""
 
-import warnings
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
 
-from tfcolor.core.progress import track
+from tfcolor.core.errors import UsageError
+from tfcolor.core.options import option
+from tfcolor.data.labels import label_annotation
+from tfcolor.data.reading import ExampleReader
+from tfcolor.data.scene_views import corner_crops
+from tfcolor.data.transforms import center_view
+from tfcolor.evaluation.class_figures import draw_layer_accuracies
+from tfcolor.evaluation.examples import LabelledImages, in_batches
+from tfcolor.evaluation.image_classification import classification_figures
+from tfcolor.evaluation.reports import Reports
+from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
-"""Inverse weights of the penalty among which cross-validation chooses."""
-
-NUM_FOLDS = 3
-MAX_ITERATIONS = 100
-
-
-class LinearProbe:
-    """Multinomial logistic regression on standardized features.
-
-    With fewer examples than features, these are first rotated into the span of
-    the examples. The squared penalty knows no directions, so this changes
-    nothing but the time it takes.
-
-    Args:
-      strength: inverse weight of the squared penalty, positive.
-    """
-
-    def __init__(self, strength: float) -> None:
-        from sklearn.linear_model import LogisticRegression  # slow to import
-        from sklearn.preprocessing import StandardScaler
-
-        self._scaler = StandardScaler()
-        self._rotation = np.zeros((0, 0))
-        self._model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
-
-    def fit(self, features: np.ndarray, labels: np.ndarray) -> "LinearProbe":
-        """Fits the classifier.
-
-        Args:
-          features: float [N, D].
-          labels: int [N], at least two different ones.
-
-        Returns:
-          The probe itself.
-        """
-        from sklearn.exceptions import ConvergenceWarning
-
-        standardized = self._scaler.fit_transform(np.asarray(features, np.float32))
-        count, size = standardized.shape
-        self._rotation = np.eye(size)
-        if count < size:
-            self._rotation = np.linalg.svd(standardized, full_matrices=False)[2].T
-        with warnings.catch_warnings():
-            # Weak penalties need not converge for a probe to be compared.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._model.fit(standardized @ self._rotation, labels)
-        return self
-
-    def accuracy(self, features: np.ndarray, labels: np.ndarray) -> float:
-        """Returns the share of examples that the fitted classifier gets right.
-
-        Args:
-          features: float [N, D].
-          labels: int [N].
-
-        Returns:
-          A number in [0, 1].
-        """
-        standardized = self._scaler.transform(np.asarray(features, np.float32))
-        return float(np.mean(self._model.predict(standardized @ self._rotation) == labels))
+_IMAGE = tf.TensorSpec([None, None, 3], tf.uint8)
 
 
-def choose_strength(
-    features: np.ndarray,
-    labels: np.ndarray,
-    *,
-    strengths: Sequence[float] = STRENGTHS,
-    num_folds: int = NUM_FOLDS,
-    seed: int = 0,
-) -> float:
-    """Chooses the penalty of a probe by cross-validation.
+@dataclasses.dataclass(frozen=True)
+class LinearProbeEvaluationOptions:
+    """How the classifiers of the layers are measured."""
+
+    num_images: int = option(0, "measure only the first so many images; 0 for all", minimum=0)
+    crops: str = option(
+        "center",
+        "views whose probabilities are averaged: the center, or four corners and the center with"
+        " their mirror images",
+        choices=("center", "corner"),
+    )
+    batch_size: int = option(32, "images that the network sees at a time", minimum=1)
+
+
+class LinearProbeProtocol:
+    """Measures every classifier of a run of the task linear_probe.
 
     Args:
-      features: float [N, D].
-      labels: int [N], balanced.
-      strengths: inverse weights of the penalty to choose among.
-      num_folds: parts, or as many as a class has examples if these are fewer.
-      seed: deals the examples out.
+      options: which images and views.
 
-    Returns:
-      The strength of the best accuracy, the smallest among equals; the middle
-      one where a class has a single example.
+    References:
+      Zhang, Isola, Efros. Split-Brain Autoencoders. CVPR 2017; Caron, Bojanowski,
+      Joulin, Douze. Deep Clustering for Unsupervised Learning of Visual Features.
+      ECCV 2018 (ten crops).
     """
-    from sklearn.model_selection import StratifiedKFold  # slow to import
 
-    num_folds = min(num_folds, int(np.min(np.unique(labels, return_counts=True)[1])))
-    if num_folds < 2:
-        return sorted(strengths)[len(strengths) // 2]
-    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
-    parts = list(folds.split(features, labels))
+    name = "linear_probe"
+    subject = NETWORKS
+    task = "linear_probe"
+    takes_several = False
+    Options = LinearProbeEvaluationOptions
 
-    def score(strength: float) -> float:
-        probes = [LinearProbe(strength).fit(features[own], labels[own]) for own, _ in parts]
-        pairs = zip(probes, parts, strict=True)
-        return sum(probe.accuracy(features[rest], labels[rest]) for probe, (_, rest) in pairs)
+    def __init__(self, options: LinearProbeEvaluationOptions) -> None:
+        self._options = options
 
-    progress = track(sorted(strengths), "choosing the penalty", len(strengths), "strengths")
-    return max(progress, key=score)
+    def evaluate(
+        self,
+        networks: Sequence[TrainedNetwork],
+        reader: ExampleReader,
+        reports: Reports | None = None,
+    ) -> dict[str, Any]:
+        """Measures the classifiers.
+
+        Args:
+          networks: one, of the task linear_probe.
+          reader: images with a class each, matched by name where it has one.
+          reports: files to write besides; None for no file.
+
+        Returns:
+          `num_images`, `num_unreadable`, and the `layers`: of each `num_features`
+          and what `classification_figures` gives.
+
+        Raises:
+          UsageError: if the views do not fit the network.
+          UserError: if an image has no class or an unknown one, or nothing can
+            be read.
+        """
+        (trained,) = networks
+        reports = reports or Reports()
+        reports.check()
+        names = named_classes(networks, reader.class_names)
+        annotation = label_annotation(reader, len(names), names)
+        images = LabelledImages(reader, annotation, num_images=self._options.num_images)
+        cut, labels = self._build_cut(trained), []
+        probs: dict[str, list[np.ndarray]] = {tap: [] for tap in trained.options.taps}
+        for batch in in_batches(images, self._options.batch_size):
+            labels += [int(example.truth) for example in batch]
+            views = tf.stack([cut(example.image) for example in batch])
+            for tap, values in _predict(trained, views).items():
+                probs[tap].append(values)
+        features = trained.network.head.num_features
+        layers = {
+            tap: {
+                "num_features": features[tap],
+                **classification_figures(np.array(labels), np.concatenate(values)),
+            }
+            for tap, values in probs.items()
+        }
+        reports.write(_rows(layers), _draw(layers))
+        return {
+            "num_images": len(labels),
+            "num_unreadable": images.num_unreadable,
+            "layers": layers,
+        }
+
+    def _build_cut(self, trained: TrainedNetwork) -> Callable[[np.ndarray], tf.Tensor]:
+        """Returns what cuts views float32 [V, S, S, 3] out of uint8 [H, W, 3]."""
+        side, size = trained.options.min_side, trained.options.crop_size
+        if self._options.crops == "corner" and side < size:
+            raise UsageError(
+                f"--linear_probe_crops=corner: {trained.run} has views of {size} pixels out of "
+                f"{side}; expected center"
+            )
+
+        def cut(image: tf.Tensor) -> tf.Tensor:
+            if self._options.crops == "corner":
+                return corner_crops(image, size, side)
+            return center_view(image, side, size)[tf.newaxis]
+
+        return tf.function(cut, input_signature=[_IMAGE], autograph=False)
+
+
+def _predict(trained: TrainedNetwork, views: tf.Tensor) -> dict[str, np.ndarray]:
+    """Returns probabilities float64 [B, K] by tap of views float32 [B, V, S, S, 3]."""
+    batch, count = views.shape[:2]
+    outputs = trained.outputs(trained.inputs(tf.reshape(views, [-1, *views.shape[2:]])))
+    found = {}
+    for tap, logits in outputs.items():
+        probs = tf.nn.softmax(tf.cast(logits, tf.float64)).numpy()
+        found[tap] = probs.reshape(batch, count, -1).mean(axis=1)
+    return found
+
+
+def _rows(layers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the table: a row for each layer."""
+    return [
+        {
+            "layer": tap,
+            **{name: value for name, value in figures.items() if not isinstance(value, list)},
+        }
+        for tap, figures in layers.items()
+    ]
+
+
+def _draw(layers: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
+    """Yields the accuracies by layer."""
+    values = [figures["top1_accuracy"] for figures in layers.values()]
+    intervals = [figures["top1_accuracy_interval"] for figures in layers.values()]
+    yield "accuracy_by_layer", draw_layer_accuracies(list(layers), values, intervals)

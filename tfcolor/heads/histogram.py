@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import ALIGNMENTS, Scalar, Tap
+from tfcolor.layers.convolved_map import ConvolvedMap
 from tfcolor.layers.dropout import StatelessDropout
 from tfcolor.layers.hypercolumn import HypercolumnProjection
 from tfcolor.ops.pass_through import PassThroughColumns
@@ -23,6 +24,8 @@ class HistogramHead(tf.keras.Model):
       outputs: number of bins of each histogram by name.
       hidden_units: size of the hidden layer.
       dropout_rate: probability of dropping a hidden feature in training.
+      convolves: whether the hidden layer is two convolutions on the last tap
+        (`ConvolvedMap`) instead of one linear layer on the hypercolumn.
       seed: every initial kernel and every dropout mask derives from it.
 
     Raises:
@@ -31,6 +34,8 @@ class HistogramHead(tf.keras.Model):
     References:
       Larsson, Maire, Shakhnarovich. Learning Representations for Automatic
       Colorization. ECCV 2016, section 3.
+      Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
+      section 3 (convolutions).
     """
 
     def __init__(
@@ -40,17 +45,20 @@ class HistogramHead(tf.keras.Model):
         hidden_units: int = 1024,
         dropout_rate: float = 0.5,
         *,
+        convolves: bool = False,
         seed: int,
     ) -> None:
         super().__init__(name="histogram_head", autocast=False)
         if not outputs:
             raise ValueError("got no outputs; a histogram head needs at least one")
-        self.hidden = HypercolumnProjection(
-            {name: tap.channels for name, tap in taps.items()},
-            hidden_units,
-            derive_seed(seed, "histogram_head/hidden/kernel"),
-            name="hidden",
-        )
+        hidden_seed = derive_seed(seed, "histogram_head/hidden/kernel")
+        self.hidden: HypercolumnProjection | ConvolvedMap
+        if convolves:
+            last = list(taps.values())[-1]
+            self.hidden = ConvolvedMap(last, hidden_units, hidden_seed, name="hidden")
+        else:
+            channels = {name: tap.channels for name, tap in taps.items()}
+            self.hidden = HypercolumnProjection(channels, hidden_units, hidden_seed, name="hidden")
         self.dropout = StatelessDropout(
             dropout_rate, derive_seed(seed, "histogram_head/hidden/dropout"), name="hidden_dropout"
         )

@@ -95,7 +95,7 @@ class Colorizer(tf.Module):
         backbone = self.network.backbone
         size = map_size(gray)
         hidden, _ = self.network.head.dense_hidden(
-            backbone(tf.repeat(gray, backbone.input_channels, axis=-1)),
+            self.network.read(tf.repeat(gray, backbone.input_channels, axis=-1)),
             backbone.taps(*size),
             size,
             grid_stride=GRID_STRIDE,

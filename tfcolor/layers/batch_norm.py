@@ -1,5 +1,9 @@
 """Batch normalization without and with trainable scale and shift."""
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 EPSILON = 1e-5
@@ -7,6 +11,31 @@ FINAL_MOMENTUM = 0.999
 RAMP_STEPS = 1000
 INITIAL_VARIANCE = 0.5
 """Where there is no ramp, whose first update copies the batch."""
+
+Statistics = list[tuple[tf.Variable, tf.Tensor]]
+
+_COLLECTED: contextvars.ContextVar[Statistics | None] = contextvars.ContextVar(
+    "collected", default=None
+)
+
+
+@contextlib.contextmanager
+def collected_statistics() -> Iterator[Statistics]:
+    """Hands moving statistics to the caller instead of storing them.
+
+    For workers that share the variables: what one of them stores, another would
+    overwrite, and one that repeats its work would count it twice.
+
+    Yields:
+      A list that layers called inside of it append to: a variable, and the value
+      it is to have.
+    """
+    collected: Statistics = []
+    token = _COLLECTED.set(collected)
+    try:
+        yield collected
+    finally:
+        _COLLECTED.reset(token)
 
 
 class ParameterFreeBatchNorm(tf.keras.layers.Layer):
@@ -135,10 +164,22 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
             momentum = FINAL_MOMENTUM * ramp
         new_mean = momentum * self.moving_mean + (1 - momentum) * mean
         new_variance = momentum * self.moving_variance + (1 - momentum) * variance
-        self.moving_mean.assign(new_mean)
-        self.moving_variance.assign(new_variance)
-        self.num_updates.assign_add(1)
+        collected = _COLLECTED.get()
+        if collected is None:
+            self.moving_mean.assign(new_mean)
+            self.moving_variance.assign(new_variance)
+            self.num_updates.assign_add(1)
+        else:
+            collected += [(self.moving_mean, new_mean), (self.moving_variance, new_variance)]
+            collected.append((self.num_updates, self.num_updates + 1))
         return new_mean, new_variance
+
+    @property
+    def statistics_variables(self) -> list[tf.Variable]:
+        """Returns what training moves without a gradient; nothing in a frozen layer."""
+        if not self.trainable:
+            return []
+        return [self.moving_mean, self.moving_variance, self.num_updates]
 
 
 class TrainableBatchNorm(ParameterFreeBatchNorm):

@@ -1,4 +1,4 @@
-"""Convolution whose padding is chosen at each call."""
+"""Convolution whose padding and dilation are chosen at each call."""
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ and oneDNN's convolution gradients took 2.2 times as long as the product."""
 
 
 class Convolution(tf.keras.layers.Conv2D):
-    """A 2-D convolution with one set of variables for both paddings.
+    """A 2-D convolution with one set of variables for both paddings and all dilations.
 
     Groups are convolved one by one. Keras would compile them with XLA, once for
     every input size, and a grouped `tf.nn.conv2d` fails on CPU once the graph
@@ -52,7 +52,7 @@ class Convolution(tf.keras.layers.Conv2D):
         self.uses_product = kernel_size >= MIN_PRODUCT_KERNEL and strides == groups == 1
 
     def convolution_op(
-        self, inputs: tf.Tensor, kernel: tf.Tensor, padding: str = "SAME"
+        self, inputs: tf.Tensor, kernel: tf.Tensor, padding: str = "SAME", dilation: int = 1
     ) -> tf.Tensor:
         """Convolves with a kernel, without the bias.
 
@@ -60,10 +60,15 @@ class Convolution(tf.keras.layers.Conv2D):
           inputs: float [B, H, W, C].
           kernel: float [k, k, C / groups, filters].
           padding: "SAME" or "VALID".
+          dilation: cells between two cells of the kernel; above 1 only for
+            layers of stride 1 without groups.
 
         Returns:
           float [B, h, w, filters].
         """
+        if dilation > 1:
+            # Of tf.nn.conv2d the gradient is missing on CPU where oneDNN is off.
+            return tf.nn.convolution(inputs, kernel, 1, padding, dilations=dilation)
         if self.uses_product:
             return _convolve_by_product(inputs, kernel, padding)
         if self.groups == 1:
@@ -78,7 +83,11 @@ class Convolution(tf.keras.layers.Conv2D):
         )
 
     def call(
-        self, inputs: tf.Tensor, padding: str = "SAME", edge: tf.Tensor | None = None
+        self,
+        inputs: tf.Tensor,
+        padding: str = "SAME",
+        edge: tf.Tensor | None = None,
+        dilation: int = 1,
     ) -> tf.Tensor:
         """Convolves and adds the bias if there is one.
 
@@ -87,6 +96,7 @@ class Convolution(tf.keras.layers.Conv2D):
           padding: "SAME" or "VALID".
           edge: float [C], what the cells of "SAME" padding hold; None for 0.
             Gradients flow into it.
+          dilation: as for `convolution_op`.
 
         Returns:
           float [B, h, w, filters]; H and W divided by the stride and rounded up
@@ -100,7 +110,7 @@ class Convolution(tf.keras.layers.Conv2D):
             inputs = inputs - edge
             constant = self._response(edge)
             bias = constant if bias is None else tf.cast(bias, tf.float32) + constant
-        outputs = self.convolution_op(inputs, self.kernel, padding)
+        outputs = self.convolution_op(inputs, self.kernel, padding, dilation)
         return outputs if bias is None else tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
 
     def _response(self, cell: tf.Tensor) -> tf.Tensor:

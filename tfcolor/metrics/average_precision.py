@@ -51,13 +51,30 @@ def average_precision(
     _check_variant(variant)
     hits, retrieved = _curve(labels, scores, tie_penalty)
     positives = tf.reduce_max(tf.pad(hits, [[1, 0]]))
+    area = curve_area(hits, retrieved, positives, variant)
+    return tf.where(positives > 0, area, tf.constant(float("nan"), tf.float64))
+
+
+def curve_area(
+    hits: tf.Tensor, retrieved: tf.Tensor, positives: tf.Tensor, variant: str
+) -> tf.Tensor:
+    """Returns the average precision of a curve, which need not reach every positive.
+
+    Args:
+      hits: int [T], positives retrieved at each threshold, not falling.
+      retrieved: int [T], examples retrieved at each threshold.
+      positives: int [] of the type of `hits`, how many there are; at least the
+        last of `hits`.
+      variant: one of `VARIANTS`.
+
+    Returns:
+      float64 [] in [0, 1], 0 without any positive.
+    """
     recall = tf.math.divide_no_nan(tf.cast(hits, tf.float64), tf.cast(positives, tf.float64))
     precision = tf.cast(hits, tf.float64) / tf.cast(retrieved, tf.float64)
     if variant == "eleven_point":
-        area = _eleven_point(hits, positives, precision)
-    else:
-        area = _area(recall, precision, variant)
-    return tf.where(positives > 0, area, tf.constant(float("nan"), tf.float64))
+        return _eleven_point(hits, positives, precision)
+    return _area(recall, precision, variant)
 
 
 class MeanAveragePrecision(tf.keras.metrics.Metric):

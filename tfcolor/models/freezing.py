@@ -1,6 +1,6 @@
 """Keeping the lower layers of a backbone as they are while the rest is trained."""
 
-from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.base import BEFORE, Backbone
 from tfcolor.core.errors import UsageError
 
 TOP = "top"
@@ -30,8 +30,8 @@ def freeze_through(backbone: Backbone, tap: str) -> None:
     ends = [index for index, name in enumerate(names) if _tap_of(name, taps) in below]
     for name in names[: max(ends, default=-1) + 1]:
         backbone.convolutions[name].trainable = False
-        if name in backbone.batch_norms:
-            backbone.batch_norms[name].trainable = False
+        for norm in {name, name + BEFORE} & backbone.batch_norms.keys():
+            backbone.batch_norms[norm].trainable = False
 
 
 def _tap_of(name: str, taps: list[str]) -> str | None:

@@ -52,13 +52,19 @@ def initialize_by_kmeans(
       The names of the layers whose filters stayed random.
 
     Raises:
-      UserError: if a feature does not vary over the images.
+      UserError: if a feature does not vary over the images, or batch norm comes
+        before convolutions, which this does not set.
 
     References:
       Kraehenbuehl, Doersch, Donahue, Darrell. Data-dependent Initializations of
       Convolutional Neural Networks. ICLR 2016, algorithms 1 and 2; whitening and
       the mean of 0.1 are those of the program published with it.
     """
+    if backbone.batch_norms.keys() - backbone.convolutions.keys():
+        raise UserError(
+            f"{backbone.name} normalizes before its convolutions, so k-means cannot initialize it:"
+            " expected random weights"
+        )
     random_layers: list[str] = []
 
     def start(name: str, respond: Callable[[], tf.Tensor], inputs: tf.Tensor) -> None:

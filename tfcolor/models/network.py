@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.taps import map_size
+from tfcolor.models.head_input import HeadInput
 
-ROLES = ("kernel", "bias", "scale")
+ROLES = ("kernel", "bias", "scale", "mixing_row")
 """Attributes under which layers keep their trainable variables."""
 
 PATCH_STRIDE = 2**40
@@ -19,7 +20,8 @@ class Network(tf.keras.Model):
 
     A head that samples maps at sparse locations may offer `build_sampler`. In
     training every map then passes through the sampler as the backbone makes it,
-    with the same outputs and gradients in less time and memory.
+    with the same outputs and gradients in less time and memory. No gradient goes
+    from a head whose `only_reads` is True to the backbone.
 
     An example may be several patches: the backbone then sees them one after the
     other, as a batch of B * T images, and the head gets features of all of them.
@@ -29,14 +31,22 @@ class Network(tf.keras.Model):
       head: `head(features, inputs, taps, training)` turns them into outputs.
       convolutional: False runs the backbone in its canonical mode, for heads
         that read its collapsed "top".
+      head_input: what stands between them, with variables of the task's own;
+        None where the head reads the backbone's maps as they are.
     """
 
     def __init__(
-        self, backbone: Backbone, head: tf.keras.Model, *, convolutional: bool = True
+        self,
+        backbone: Backbone,
+        head: tf.keras.Model,
+        *,
+        convolutional: bool = True,
+        head_input: HeadInput | None = None,
     ) -> None:
         super().__init__(name="network", autocast=False)
         self.backbone = backbone
         self.head = head
+        self.head_input = head_input
         self.convolutional = convolutional
 
     def call(
@@ -55,7 +65,8 @@ class Network(tf.keras.Model):
         images, seeds = _patches_as_batch(inputs["image"], inputs.get("seed"))
         taps = self.backbone.taps(*map_size(images))
         sampler = None
-        if training and self.convolutional and hasattr(self.head, "build_sampler"):
+        samples = self.convolutional and self.head_input is None
+        if training and samples and hasattr(self.head, "build_sampler"):
             sampler = self.head.build_sampler(inputs, taps, map_size(images))
         features = self.backbone(
             images,
@@ -64,6 +75,10 @@ class Network(tf.keras.Model):
             convolutional=self.convolutional,
             visitor=sampler,
         )
+        if getattr(self.head, "only_reads", False):
+            features = {name: tf.stop_gradient(value) for name, value in features.items()}
+        if self.head_input is not None:
+            features = self.head_input(features, training=training)
         sampled = {} if sampler is None else {"sampler": sampler}
         return self.head(features, inputs, taps, training=training, **sampled)
 
@@ -78,6 +93,18 @@ class Network(tf.keras.Model):
         """
         return self.backbone(images, training=False, convolutional=True)
 
+    def read(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """Computes the maps that the head reads, as after training.
+
+        Args:
+          images: float32 [B, H, W, C] in [0, 1].
+
+        Returns:
+          float [B, h, w, C] maps by tap name, and the last one as "top".
+        """
+        features = self.features(images)
+        return features if self.head_input is None else self.head_input(features)
+
 
 class JointNetwork(tf.keras.Model):
     """A backbone and the heads of several tasks, as one object to save.
@@ -87,12 +114,21 @@ class JointNetwork(tf.keras.Model):
     Args:
       backbone: turns images into feature maps.
       heads: one per task.
+      head_inputs: what stands before the heads, by the number of the task, of
+        those that have it.
     """
 
-    def __init__(self, backbone: Backbone, heads: Sequence[tf.keras.Model]) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        heads: Sequence[tf.keras.Model],
+        head_inputs: Mapping[int, HeadInput] | None = None,
+    ) -> None:
         super().__init__(name="network", autocast=False)
         self.backbone = backbone
         self.heads = list(heads)
+        if head_inputs:  # else checkpoints stay what they were without them
+            self.head_inputs = {str(task): one for task, one in head_inputs.items()}
 
 
 def _patches_as_batch(
@@ -117,7 +153,8 @@ def kernel_and_bias_variables(
 
     Roles are read from the layers' attributes `kernel`, `bias` and `scale`, by
     object and never by name, so that a renamed layer keeps its weight decay. The
-    scale of a batch norm goes with the biases: neither decays.
+    scale of a batch norm goes with the biases, as does the row of a mixture:
+    they do not decay.
 
     Args:
       model: a network whose variables all exist.
@@ -138,7 +175,7 @@ def kernel_and_bias_variables(
     for variable in model.trainable_variables:
         if len(roles[id(variable)]) != 1:
             found = " and ".join(roles[id(variable)]) or "neither"
-            expected = "one layer's kernel or bias, or a batch norm's scale"
+            expected = "one layer's kernel or bias, a batch norm's scale or a mixture's row"
             raise ValueError(f"{variable.name} is {found}; expected {expected}")
     kernels, biases = (
         [one for one in model.trainable_variables if (roles[id(one)] == ["kernel"]) is is_kernel]

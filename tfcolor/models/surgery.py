@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfcolor.backbones.base import Backbone
+from tfcolor.backbones.base import BEFORE, Backbone
 from tfcolor.backbones.chain import ChainBackbone
 from tfcolor.backbones.stages import Pool
 from tfcolor.core.errors import UserError
@@ -127,9 +127,15 @@ def transfer_backbone(source: Backbone, target: Backbone) -> tuple[str, ...]:
 
     Raises:
       ValueError: if layers or shapes differ in any other way, or only `target`
-        has batch norm; nothing is changed then.
+        has batch norm, or only `source` and that before convolutions; nothing is
+        changed then.
     """
     absorbs = bool(source.batch_norms) and not target.batch_norms
+    if absorbs and source.batch_norms.keys() - source.convolutions.keys():
+        raise ValueError(
+            f"{source.name} has batch norm before its convolutions, which cannot absorb it;"
+            f" expected {target.name} to have it too"
+        )
     values = _layer_values(source, absorbs)
     first = next(iter(values))
     channels = source.input_channels, target.input_channels
@@ -225,8 +231,9 @@ def _layer_variables(backbone: Backbone, name: str, *, absorbs: bool) -> list[tf
     variables = [convolution.kernel]
     if convolution.use_bias:
         variables.append(convolution.bias)
-    if name in backbone.batch_norms and not absorbs:
-        variables += backbone.batch_norms[name].variables
+    for norm in (name, name + BEFORE):
+        if norm in backbone.batch_norms and not absorbs:
+            variables += backbone.batch_norms[norm].variables
     return variables
 
 

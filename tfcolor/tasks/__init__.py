@@ -7,11 +7,14 @@ from tfcolor.tasks.bigan import BiganTask
 from tfcolor.tasks.classification import ClassificationTask
 from tfcolor.tasks.colorization import ColorizationTask
 from tfcolor.tasks.deep_clustering import DeepClusteringTask
+from tfcolor.tasks.depth import DepthTask
+from tfcolor.tasks.detection import DetectionTask
 from tfcolor.tasks.distillation import DistillationTask
 from tfcolor.tasks.exemplar import ExemplarTask
 from tfcolor.tasks.exemplar_classes import ExemplarClassesTask
 from tfcolor.tasks.inpainting import InpaintingTask
 from tfcolor.tasks.jigsaw import JigsawTask
+from tfcolor.tasks.linear_probe import LinearProbeTask
 from tfcolor.tasks.motion_segmentation import MotionSegmentationTask
 from tfcolor.tasks.multilabel import MultilabelTask
 from tfcolor.tasks.relative_position import RelativePositionTask
@@ -25,8 +28,11 @@ from tfcolor.tasks.video_saliency import VideoSaliencyTask
 TASKS: dict[str, Any] = {
     "colorization": ColorizationTask,
     "classification": ClassificationTask,
+    "linear_probe": LinearProbeTask,
     "multilabel": MultilabelTask,
     "segmentation": SegmentationTask,
+    "detection": DetectionTask,
+    "depth": DepthTask,
     "autoencoder": AutoencoderTask,
     "distillation": DistillationTask,
     "bigan": BiganTask,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -66,16 +67,7 @@ class ClassificationOptions(CanonicalViewOptions):
           UsageError: if the number of classes is neither given nor known, or too
             small, or if the backbone takes views of another size.
         """
-        names = readers[TRAIN_SPLIT].class_names
-        num_classes = self.num_classes or len(names)
-        # Are there labels at all? How many there may be is unknown where both are 0.
-        label_annotation(readers[TRAIN_SPLIT], max(num_classes, len(names)) or 2**31)
-        least = max(len(names), 2)
-        if num_classes < least:
-            raise UsageError(
-                f"--classification_num_classes={num_classes}: expected at least {least}; "
-                f"--images names {len(names) or 'no'} classes"
-            )
+        num_classes = count_classes(readers, self.num_classes, "classification_num_classes")
         crop_size = canonical_side(self.crop_size, canonical_size, "classification_crop_size")
         return dataclasses.replace(self, num_classes=num_classes, crop_size=crop_size)
 
@@ -96,8 +88,8 @@ class ClassificationTask(AnnotatedTask):
 
     name = "classification"
     convolutional = False
-    Options = ClassificationOptions
-    score = "top1_accuracy"
+    Options: ClassVar[type] = ClassificationOptions
+    score: str | None = "top1_accuracy"
     count_samples = staticmethod(count_examples)
 
     def annotate(self, reader: ExampleReader, class_names: tuple[str, ...]) -> Annotation:
@@ -205,6 +197,34 @@ class ClassificationTask(AnnotatedTask):
         del fitted
         counts = [1] + [NUM_GUESSES] * (self.options.num_classes > NUM_GUESSES)
         return {f"top{count}_accuracy": TopAccuracy(count) for count in counts}
+
+
+def count_classes(readers: Mapping[str, ExampleReader], asked: int, flag: str) -> int:
+    """Returns how many classes a task tells apart.
+
+    Args:
+      readers: the images by split; the classes of the training images count.
+      asked: by the options; 0 for as many as the images have.
+      flag: the option's name with the task's prefix, for the error.
+
+    Returns:
+      A number of classes, at least 2.
+
+    Raises:
+      UserError: if the images have no classes.
+      UsageError: if the number is neither given nor known, or too small.
+    """
+    names = readers[TRAIN_SPLIT].class_names
+    num_classes = asked or len(names)
+    # Are there labels at all? How many there may be is unknown where both are 0.
+    label_annotation(readers[TRAIN_SPLIT], max(num_classes, len(names)) or 2**31)
+    least = max(len(names), 2)
+    if num_classes < least:
+        raise UsageError(
+            f"--{flag}={num_classes}: expected at least {least}; --images names "
+            f"{len(names) or 'no'} classes"
+        )
+    return num_classes
 
 
 class TopAccuracy(tf.keras.metrics.SparseTopKCategoricalAccuracy):

@@ -58,6 +58,12 @@ class ColorizationOptions:
     prior_num_images: int = option(
         200, "lab_gamut: training images from which the frequency of colors is taken", minimum=1
     )
+    head: str = option(
+        "hypercolumn",
+        "what the hidden layer is: linear on the hypercolumn of all taps, or a rectified 2x2 and a"
+        " 1x1 convolution on the last one",
+        choices=("hypercolumn", "convolutions"),
+    )
     hidden_units: int = option(1024, "units of the layer behind the hypercolumn", minimum=1)
     dropout_rate: float = option(0.5, "dropout on that layer", minimum=0, maximum=0.99)
     taps: tuple[str, ...] = option((), "hypercolumn taps by name; empty takes all of the backbone")
@@ -166,6 +172,7 @@ class ColorizationTask(ImageTask):
             {output.name: output.size for output in self.output_space.outputs},
             hidden_units=self.options.hidden_units,
             dropout_rate=self.options.dropout_rate,
+            convolves=self.options.head == "convolutions",
             seed=seed,
         )
 

@@ -10,16 +10,18 @@ from tfcolor.core.taps import Tap
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.seed_patch import distorted_copy, rescaled_photograph, uniform_corner
 from tfcolor.heads.projection import ProjectionHead
+from tfcolor.heads.residual_patches import ResidualPatchHead, ResidualShape
 from tfcolor.losses.contrastive import cosine_distance, cosine_triplet, next_in_batch
 from tfcolor.tasks.base import Tensors
 from tfcolor.tasks.paired_views import PairedViewsTask, gather_batch
-from tfcolor.tasks.pretext import PretextOptions
+from tfcolor.tasks.pretext import PatchOptions
 
 
 @dataclasses.dataclass(frozen=True)
-class ExemplarOptions(PretextOptions):
+class ExemplarOptions(PatchOptions):
     """The patches, their embedding and the loss."""
 
+    prefix = "exemplar_"
     patch_size: int = option(0, "side of a patch, pixels; 0 is the backbone's", minimum=0)
     patch_share: float = option(
         0.375,
@@ -91,7 +93,7 @@ class ExemplarTask(PairedViewsTask):
         return tf.map_fn(make_copy, seeds[1:], fn_output_signature=tf.float32)
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
-        """Returns one dense layer on the backbone's top.
+        """Returns one dense layer on the backbone's top, or residual units on its map.
 
         Args:
           taps: the backbone's geometry by tap name.
@@ -100,7 +102,11 @@ class ExemplarTask(PairedViewsTask):
         Returns:
           A head with the output `embeddings`, float32 [B, 2, D].
         """
-        return ProjectionHead(taps, self.options.embedding_size, 1, use_batch_norm=False, seed=seed)
+        options = self.options
+        if options.head == "residual":
+            shape = ResidualShape(options.residual_channels, options.residual_width)
+            return ResidualPatchHead(taps, options.patch_size, shape, seed=seed)
+        return ProjectionHead(taps, options.embedding_size, 1, use_batch_norm=False, seed=seed)
 
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
         """Returns the loss of the triplets.

@@ -24,6 +24,8 @@ class ImageTask:
     """
 
     Options: ClassVar[type]
+    trains_backbone: ClassVar[bool] = True
+    """Whether gradients of its losses reach the backbone."""
 
     def __init__(
         self,

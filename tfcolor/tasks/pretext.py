@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
 import tensorflow as tf
 
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
@@ -42,6 +44,31 @@ class PretextOptions:
         if self.readout == "average":
             return asked or canonical_size
         return canonical_side(asked, canonical_size, flag)
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchOptions(PretextOptions):
+    """What the head is that reads patches of any size."""
+
+    prefix: ClassVar[str]
+    head: str = option(
+        "dense",
+        "layers above the readout: linear ones, or the published residual units on the last map"
+        " (then readout=average, for its convolutional mode)",
+        choices=("dense", "residual"),
+    )
+    residual_channels: tuple[int, ...] = option(
+        (1024, 512), "outputs of the residual units that code a patch (head=residual)", minimum=1
+    )
+    residual_width: int = option(128, "channels inside of these units (head=residual)", minimum=1)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError if a residual head would read a collapsed top."""
+        if self.head == "residual" and self.readout != "average":
+            raise UsageError(
+                f"--{self.prefix}head=residual reads a map: expected"
+                f" --{self.prefix}readout=average, not {self.readout}"
+            )
 
 
 class PretextTask(ImageTask):

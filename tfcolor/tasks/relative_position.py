@@ -28,10 +28,11 @@ from tfcolor.data.pipeline import Example
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import ViewOptions, random_view
 from tfcolor.heads.patches import PatchHead
+from tfcolor.heads.residual_patches import ResidualPatchHead, ResidualShape
 from tfcolor.tasks.base import Panel, Tensors
 from tfcolor.tasks.image_task import image_pixels
 from tfcolor.tasks.label_task import LabelTask
-from tfcolor.tasks.pretext import PretextOptions
+from tfcolor.tasks.pretext import PatchOptions
 
 PUBLISHED_SIDE = 96
 """Of the patches for which the gap and the jitter are given, pixels."""
@@ -49,9 +50,10 @@ LABEL_NAMES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class RelativePositionOptions(PretextOptions):
+class RelativePositionOptions(PatchOptions):
     """How pairs of patches are cut, what they look like and how they are answered."""
 
+    prefix = "relative_position_"
     patch_size: int = option(0, "side of a patch, pixels; 0 is the backbone's", minimum=0)
     gap: float = option(
         48.0, "mean gap between patches of 96 pixels; in proportion for others", minimum=0
@@ -81,6 +83,9 @@ class RelativePositionOptions(PretextOptions):
         0, "features into which each patch is coded; 0 takes the readout itself", minimum=0
     )
     hidden_sizes: tuple[int, ...] = option((4096, 4096), "features of hidden layers of the pair")
+    pair_width: int = option(
+        512, "channels inside of the residual units of the pair (head=residual)", minimum=1
+    )
     kernel_deviation: float = option(
         1e-4, "deviation of the initial kernels of codes and answer; 0 for that of He", minimum=0
     )
@@ -168,6 +173,11 @@ class RelativePositionTask(LabelTask):
           A head with the output `logits`, float32 [B, 8].
         """
         options = self.options
+        if options.head == "residual":
+            shape = ResidualShape(
+                options.residual_channels, options.residual_width, options.pair_width
+            )
+            return ResidualPatchHead(taps, options.patch_size, shape, len(NEIGHBORS), seed=seed)
         return PatchHead(
             taps,
             len(NEIGHBORS),

@@ -12,6 +12,16 @@ from tfcolor.data.pipeline import BatchPlan
 from tfcolor.training.members import Member
 from tfcolor.training.options import DistributionOptions, TrainingOptions
 
+_EXAMPLES = {
+    "multi_worker": {"worker": ["host0:2222", "host1:2222"]},
+    "parameter_server": {
+        "chief": ["host0:2222"],
+        "ps": ["host1:2222"],
+        "worker": ["host2:2222", "host3:2222"],
+    },
+}
+"""The jobs that each strategy of several processes needs."""
+
 
 def configure_runtime(training: TrainingOptions, distribution: DistributionOptions) -> None:
     """Sets what TensorFlow fixes at its first operation: determinism, devices, precision.
@@ -43,11 +53,16 @@ def build_strategy(distribution: DistributionOptions) -> tf.distribute.Strategy:
       One device, all devices of this machine, or all workers of `TF_CONFIG`.
 
     Raises:
-      UserError: if `multi_worker` is asked for without a usable `TF_CONFIG`.
+      UserError: if `multi_worker` or `parameter_server` is asked for without a
+        usable `TF_CONFIG`.
     """
     kind = distribution.strategy
+    if kind == "parameter_server":
+        check_cluster(kind)
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        return tf.distribute.experimental.ParameterServerStrategy(resolver)
     if kind == "multi_worker":
-        _check_cluster()
+        check_cluster(kind)
         # Before anything asks for the logical devices: that starts TensorFlow,
         # which then refuses to configure collective operations.
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -122,11 +137,21 @@ def plan_batches(
             f"--batch_size={batch_size} cannot be shared by {replicas} replicas; "
             f"use at least {replicas}"
         )
-    edges = [batch_size * replica // replicas for replica in range(replicas + 1)]
+    edges = shard_edges(batch_size, replicas)
     local = replicas // context.num_input_pipelines
     first = context.input_pipeline_id * local
     shards = tuple((edges[first + i], edges[first + i + 1]) for i in range(local))
     return BatchPlan(batch_size, member.seed, first_batch=first_batch, shards=shards)
+
+
+def shard_edges(batch_size: int, count: int) -> list[int]:
+    """Returns where shares of a batch begin and end, whose sizes differ by at most one.
+
+    Example:
+      >>> shard_edges(7, 2)
+      [0, 3, 7]
+    """
+    return [batch_size * share // count for share in range(count + 1)]
 
 
 def _split_processor(wanted: int) -> None:
@@ -142,17 +167,34 @@ def _split_processor(wanted: int) -> None:
             ) from error
 
 
-def _check_cluster() -> None:
-    """Raises UserError unless TF_CONFIG describes a cluster and a place in it."""
+def check_cluster(strategy: str) -> str:
+    """Returns this process's job, if `TF_CONFIG` describes a cluster and a place in it.
+
+    Args:
+      strategy: "multi_worker" or "parameter_server".
+
+    Returns:
+      "chief", "worker" or "ps".
+
+    Raises:
+      UserError: if it does not, or lacks a job that the strategy needs.
+    """
     text = os.environ.get("TF_CONFIG", "")
     try:
         cluster = json.loads(text)
         jobs, task = cluster["cluster"], cluster["task"]
         jobs[task["type"]][task["index"]]
+        missing = [job for job in _EXAMPLES[strategy] if not jobs.get(job)]
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise UserError(
-            "--strategy=multi_worker needs TF_CONFIG, for example "
-            '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
-            '"task": {"type": "worker", "index": 0}}; '
-            f"it is {text or 'not set'}"
-        ) from error
+        raise _no_cluster(strategy, text or "not set") from error
+    if missing:
+        raise _no_cluster(strategy, text)
+    return str(task["type"])
+
+
+def _no_cluster(strategy: str, found: str) -> UserError:
+    """Returns the error that shows what `TF_CONFIG` should look like."""
+    example = {"cluster": _EXAMPLES[strategy], "task": {"type": "worker", "index": 0}}
+    return UserError(
+        f"--strategy={strategy} needs TF_CONFIG, for example {json.dumps(example)}; it is {found}"
+    )

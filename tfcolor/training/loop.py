@@ -77,19 +77,9 @@ class Trainer:
         self._is_chief = is_chief(run.strategy)
         self._has_workers = has_workers(run.strategy)
         options = run.training
-        with run.strategy.scope():
-            self._update = Update(
-                shared_network(run.backbone, run.members),
-                run.optimization,
-                run.joint,
-                use_loss_scaling=options.precision == "mixed_float16",
-            )
-        self._order = build_task_order(run.joint, len(run.members))
         self._freeze_step = norm_freeze_step(run.optimization, options.num_steps)
-        self._parked: ParkedSlots | None = None
-        if self._order.takes_turns and not run.joint.share_momentum:
-            self._parked = ParkedSlots(self._update.slots_of_backbone(), len(run.members))
         self._rounds = Rounds(run.members)
+        tracked = self._build_updates()
         self._round_figures: dict[str, float] = {}
         self._batches: dict[int, Iterator[Any]] = {}
         self._stopping = _build_stopping(run)
@@ -98,8 +88,7 @@ class Trainer:
             run.directory.checkpoints,
             tf.train.Checkpoint(
                 network=run.network,
-                optimizer=self._update,
-                **({} if self._parked is None else {"parked": self._parked}),
+                **tracked,
                 **({"rounds": self._rounds} if self._rounds.states else {}),
                 early_stopping=self._stopping,
                 step=self._step_variable,
@@ -108,13 +97,30 @@ class Trainer:
             is_chief=self._is_chief,
         )
         self._events = Events(run.directory.events, is_active=self._is_chief)
-        self._train_step = TrainStep(run.strategy, run.members, self._update)
         self._measurements = [
             build_measurements(member, options.evaluate_num_examples) for member in run.members
         ]
         self._saved_step: int | None = None
         self._seconds, self._num_examples = 0.0, 0
         self._last_loss = tf.constant(0.0)
+
+    def _build_updates(self) -> dict[str, Any]:
+        """Makes what changes the network; returns what of it a checkpoint holds."""
+        run = self._run
+        with run.strategy.scope():
+            self._update = Update(
+                shared_network(run.backbone, run.members),
+                run.optimization,
+                run.joint,
+                use_loss_scaling=run.training.precision == "mixed_float16",
+            )
+        self._train_step = TrainStep(run.strategy, run.members, self._update)
+        self._order = build_task_order(run.joint, len(run.members))
+        self._parked: ParkedSlots | None = None
+        if not self._order.takes_turns or run.joint.share_momentum:
+            return {"optimizer": self._update}
+        self._parked = ParkedSlots(self._update.slots_of_backbone(), len(run.members))
+        return {"optimizer": self._update, "parked": self._parked}
 
     @property
     def step(self) -> int:

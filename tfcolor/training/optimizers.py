@@ -19,6 +19,8 @@ Tensors = list[tf.Tensor]
 ADAM_GUARD = 1e-15
 """Epsilon of one Adam per task: so small that a loss of any scale gives the same
 update. With the usual 1e-8, gradients of 1e-4 times the usual loss drown in it."""
+OWN_OPTIMIZERS = ("multi_adam", "rmsprop")
+"""Choices with an optimizer for each task."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Update(tf.Module):
     """Applies the gradients of one task, or of several, to a network.
 
     The backbone moves along the weighted mean of the tasks' gradients, and each
-    head along its own with the same factor: a step is one of the mean loss.
+    head along its own with the same factor: a step is one of the mean loss, and
+    with one RMSProp for each task one of the sum.
     Weight decay is added to the gradient of kernels, after clipping; that of a
     head counts as part of its task's loss. The gradient of biases is multiplied,
     which for momentum gradient descent is a rate of their own; Adam divides it
@@ -69,6 +72,8 @@ class Update(tf.Module):
 
     References:
       Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015.
+      Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
+      section 4 (one RMSProp per task).
       Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
       Representation Learning. 2017, equations 4.9 to 4.11, section 4.4.2.
     """
@@ -91,13 +96,13 @@ class Update(tf.Module):
         takes_turns = joint.task_order == "round_robin"
         count = (
             len(self._variables.heads)
-            if options.optimizer == "multi_adam" and not takes_turns
+            if options.optimizer in OWN_OPTIMIZERS and not takes_turns
             else 1
         )
         if count > 1 and joint.split_weights:
             raise UsageError(
-                "--split_weights with --optimizer=multi_adam: no two tasks update one weight, so"
-                " expected --optimizer=adam, which keeps them apart already"
+                f"--split_weights with --optimizer={options.optimizer}: no two tasks update one"
+                " weight, so expected --optimizer=adam, which keeps them apart already"
             )
         self.optimizers = [_build_optimizer(options, use_loss_scaling) for _ in range(count)]
         for index, optimizer in enumerate(self.optimizers):
@@ -133,9 +138,10 @@ class Update(tf.Module):
     def set_rate(self, rate: float) -> None:
         """Sets the learning rate of the following steps."""
         count = len(self.optimizers)
+        share = 1 if self._options.optimizer == "rmsprop" else count
         for optimizer, weight in zip(self.optimizers, self._weights, strict=False):
-            # An Adam of its own divides a task's weight out of its gradient.
-            optimizer.learning_rate = rate if count == 1 else rate * weight / count
+            # An optimizer of its own divides a task's weight out of its gradient.
+            optimizer.learning_rate = rate if count == 1 else rate * weight / share
 
     def slots_of_backbone(self) -> list[tf.Variable]:
         """Returns the optimizer's memory of the backbone: count, momentum, squares."""
@@ -159,8 +165,11 @@ class Update(tf.Module):
         heads = (
             self._variables.heads if len(self.optimizers) == 1 else [self._variables.heads[task]]
         )
+        num_variables = len(self._variables.trunk) + sum(map(len, heads))
+        if self._options.optimizer == "rmsprop":  # one kind of slot after the other
+            return count, [slots[index::num_variables] for index in range(num_variables)]
         # Keras makes the slots of one variable after the other, the backbone's first.
-        size = len(slots) // (len(self._variables.trunk) + sum(map(len, heads)))
+        size = len(slots) // num_variables
         return count, [slots[begin : begin + size] for begin in range(0, len(slots), max(size, 1))]
 
     def apply(
@@ -342,6 +351,9 @@ def _build_optimizer(
         optimizer = tf.keras.optimizers.Adam(rate, beta_1=momentum)
     elif options.optimizer == "multi_adam":
         optimizer = tf.keras.optimizers.Adam(rate, beta_1=momentum, epsilon=ADAM_GUARD)
+    elif options.optimizer == "rmsprop":
+        decay, guard = options.rmsprop_decay, options.rmsprop_epsilon
+        optimizer = tf.keras.optimizers.RMSprop(rate, decay, momentum, guard)
     else:
         optimizer = tf.keras.optimizers.SGD(rate, momentum=momentum)
     if use_loss_scaling:

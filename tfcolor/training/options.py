@@ -33,8 +33,9 @@ class OptimizationOptions:
         "momentum",
         "momentum as published; adam learns small networks from scratch in fewer steps; norm_sgd"
         " is momentum on gradients divided by their mean size, each task by its own; multi_adam"
-        " is an adam for each task; lars is momentum with a rate for each kernel, by its size",
-        choices=("momentum", "adam", "norm_sgd", "multi_adam", "lars"),
+        " is an adam for each task; rmsprop is one for each task too, on the sum of their losses;"
+        " lars is momentum with a rate for each kernel, by its size",
+        choices=("momentum", "adam", "norm_sgd", "multi_adam", "rmsprop", "lars"),
     )
     learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
     momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
@@ -48,6 +49,15 @@ class OptimizationOptions:
         2.0, "learning rate of biases, relative; adam has one rate for all", minimum=0
     )
     clip_norm: float = option(0.0, "largest global gradient norm; 0 clips nothing", minimum=0)
+    rmsprop_decay: float = option(
+        0.9, "of the mean square of the gradient (optimizer=rmsprop)", minimum=0, maximum=0.9999
+    )
+    rmsprop_epsilon: float = option(
+        1e-10,
+        "added to that mean square; as long as it is far below, the scale of a loss does not"
+        " matter (optimizer=rmsprop)",
+        minimum=0,
+    )
     trust_coefficient: float = option(
         1e-3, "share of its size by which a kernel moves at a rate of 1 (optimizer=lars)", minimum=0
     )
@@ -120,8 +130,19 @@ class DistributionOptions:
 
     strategy: str = option(
         "auto",
-        "auto: all GPUs, or one device; multi_worker reads TF_CONFIG",
-        choices=("auto", "one_device", "mirrored", "multi_worker"),
+        "auto: all GPUs, or one device; multi_worker and parameter_server read TF_CONFIG",
+        choices=("auto", "one_device", "mirrored", "multi_worker", "parameter_server"),
+    )
+    synchronization: str = option(
+        "hybrid",
+        "whose gradients an update waits for: those of all workers of a task, of all workers, or"
+        " of one worker (strategy=parameter_server)",
+        choices=("hybrid", "synchronous", "asynchronous"),
+    )
+    task_workers: tuple[int, ...] = option(
+        (),
+        "workers of each task, in the order of --task; the rest of the cluster is spare. Empty"
+        " shares all of them out (strategy=parameter_server)",
     )
     num_virtual_devices: int = option(
         0, "splits the CPU into this many devices, to try --strategy=mirrored", minimum=0

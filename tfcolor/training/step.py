@@ -17,7 +17,8 @@ class TrainStep:
 
     Every loss is the sum over this replica's examples divided by the number of
     samples in the *global* batch, so that slices of unequal size weigh as they
-    should and any number of replicas gives the same step. Tasks are run one after
+    should and any number of replicas gives the same step. A network's own `losses`
+    (penalties on its weights) are added as one more term. Tasks are run one after
     the other: the activations of one are gone before those of the next.
 
     Args:
@@ -104,6 +105,9 @@ class TrainStep:
                 name: tf.reduce_sum(tf.cast(loss, tf.float32)) / count
                 for name, loss in member.task.compute_losses(targets, outputs).items()
             }
+            if penalties := member.network.losses:
+                # The gradients of all replicas are added up.
+                terms["penalty"] = tf.add_n(penalties) / replica.num_replicas_in_sync
             scaled = self._update.scale_loss(tf.add_n(list(terms.values())), task)
         gradients = tape.gradient(
             scaled,

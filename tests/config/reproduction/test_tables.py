@@ -122,7 +122,7 @@ def test_every_small_network_can_be_built_and_frozen(monkeypatch):
         networks[
             experiment.member.name, getattr(task, "taps", ()), getattr(task, "input", ""), network
         ] = experiment
-    assert 15 < len(networks) < 45
+    assert 15 < len(networks) < 50
     for experiment in networks.values():
         network = build_network(experiment, build_task(experiment, {}))
         if experiment.run.frozen_through:
@@ -137,7 +137,8 @@ def test_every_flagfile_of_a_table_trains_something():
     used = {training.config for training in trainings_of("full")}
     used |= {training.config for training in trainings_of("small")}
     configs = ROOT / "configs"
-    files = [*configs.glob("table_*/*.cfg"), *configs.glob("pretext/*.cfg")]
+    kinds = ("table_*", "figure_*", "pretext")
+    files = [path for kind in kinds for path in configs.glob(f"{kind}/*.cfg")]
     assert {str(path.relative_to(ROOT)) for path in files} == used
 
 

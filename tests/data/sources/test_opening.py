@@ -46,7 +46,7 @@ def test_a_path_with_a_colon_is_a_path(places, monkeypatch):
 def test_unknown_schemes_list_the_known():
     with pytest.raises(
         UsageError,
-        match="'tdfs'; known: builtin, camvid, cifar100, cifar100_coarse, files, mnist, mnist_",
+        match="'tdfs'; known: builtin, camvid, cifar100, cifar100_coarse, depth, files, mnist, ",
     ):
         open_source("tdfs:imagenet2012")
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.sources.opening import open_source
-from tfcolor.data.sources.voc import VOC_CLASSES, open_voc, open_voc_label_maps
+from tfcolor.data.sources.voc import VOC_CLASSES, open_voc, open_voc_boxes, open_voc_label_maps
 
 OBJECT = "<object><name>{}</name><difficult>{}</difficult></object>"
 
@@ -214,3 +214,65 @@ def test_missing_label_maps_are_named(scenes):
     (scenes / "SegmentationClassAug/b.png").unlink()
     with pytest.raises(UserError, match=r"1 of 2 images .* missing: .*SegmentationClass/b\.png"):
         open_voc_label_maps(f"{scenes}:trainaug")
+
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+def _box(name, *corners, extra=""):
+    content = "".join(f"<{key}>{text}</{key}>" for key, text in zip(CORNERS, corners, strict=False))
+    return f"<object><name>{name}</name><bndbox>{content}</bndbox>{extra}</object>"
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    part = "<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
+    hard = "<difficult>1</difficult>"
+    objects = [_box("dog", 1, 2, " 30 ", "4.5", extra=part), _box("cat", 3, 1, 3, 1, extra=hard)]
+    _list(tmp_path, ["a", "none"])
+    for name, content in (("a", "".join(objects)), ("none", "")):
+        path = tmp_path / f"Annotations/{name}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"<annotation>{content}</annotation>")
+        _image(tmp_path, f"{name}.jpg", (40, 20))
+    return tmp_path
+
+
+def test_boxes_count_pixels_from_zero(boxes):
+    source = open_source(f"voc_detection:{boxes}")
+    assert source.class_names == VOC_CLASSES
+    found = source.objects_of(0)
+    np.testing.assert_array_equal(found.boxes, [[1, 0, 3.5, 29], [0, 2, 0, 2]])
+    assert [VOC_CLASSES[label] for label in found.labels] == ["dog", "cat"]
+    np.testing.assert_array_equal(found.is_difficult, [False, True])
+    assert source.objects_of(1).boxes.shape == (0, 4)
+
+
+def test_classes_of_boxes_are_those_given(boxes):
+    source = open_voc_boxes(str(boxes), ("cat", "dog", "emu"))
+    np.testing.assert_array_equal(source.objects_of(0).labels, [1, 0])
+    with pytest.raises(UserError, match=r"a\.xml shows a 'dog', which is no class; known are cat$"):
+        open_voc_boxes(str(boxes), ("cat",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<object><name>a</name></object>", "has a box with ymin='', xmin='', ymax='', xmax=''"),
+        (_box("a", 1, 2, 3), "ymax='', xmax='3': expected xmin, ymin, xmax and ymax in pixels"),
+        (_box("a", 1, 2, "x", 4), "xmax='x'"),
+        (_box("a", 1, 2, "nan", 4), "xmax='nan'"),
+        (_box("a", "-inf", 2, 3, 4), "xmin='-inf'"),
+        (_box("a", 5, 2, 4, 4), "ends before it begins: ymin=2, xmin=5, ymax=4, xmax=4"),
+        (_box("a", 1, 5, 4, 4), "ends before it begins"),
+        (_box("", 1, 2, 3, 4), "an object without a name"),
+        ("<object>", "is broken XML"),
+    ],
+)
+def test_boxes_that_cannot_be_used_are_named(boxes, content, message):
+    (boxes / "Annotations/none.xml").write_text(f"<annotation>{content}</annotation>")
+    with pytest.raises(UserError, match=f"none.xml.*{message}"):
+        open_voc_boxes(str(boxes))
+    (boxes / "Annotations/none.xml").write_text(BOMB)
+    with pytest.raises(UserError, match="declares a document type"):
+        open_voc_boxes(str(boxes))

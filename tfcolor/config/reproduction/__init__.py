@@ -30,6 +30,7 @@ from tfcolor.config.reproduction.tables import (
 )
 from tfcolor.config.reproduction.testbed_figures import GRADIENT_FIGURE, LINES_FIGURE, SHAPES_FIGURE
 from tfcolor.config.reproduction.testbed_tables import MULTI_TASK_TABLE, TURNS_TABLE
+from tfcolor.config.reproduction.utility_figure import UTILITY_FIGURE
 
 TABLES = {
     "1.1": VARIATIONS_TABLE,
@@ -61,6 +62,7 @@ FIGURES = {
     "4.4": GRADIENT_FIGURE,
     "4.6": FILTERS_FIGURE,
     "4.7": INTER_PROXY_FIGURE,
+    "utility": UTILITY_FIGURE,
 }
 CURVES = {"4.5": LINES_FIGURE}
 """Figures that are measured as tables are."""

@@ -15,6 +15,7 @@ from tfcolor.config.reproduction.jobs import (
     train,
     why_missing,
 )
+from tfcolor.config.reproduction.label_counts import format_utility, measure_label_counts
 from tfcolor.config.reproduction.layout import PHOTOGRAPHS, SCENES
 from tfcolor.config.reproduction.options import ReproduceOptions
 from tfcolor.config.reproduction.planning import choose
@@ -27,13 +28,14 @@ from tfcolor.config.reproduction.pretraining_figures import (
 from tfcolor.config.reproduction.study import SMALL, Figure, Series, Subject, Training
 from tfcolor.config.reproduction.testbed_figures import GRADIENT_NORM
 from tfcolor.config.reproduction.testbed_trainings import CLASSIFYING
+from tfcolor.config.reproduction.utility_figure import UTILITY
 from tfcolor.core.errors import UserError
 from tfcolor.core.files import check_writable, write_json, write_text
 from tfcolor.core.progress import ProgressReport, say
 from tfcolor.training.checkpoints import find_checkpoints
 
 SEED = 0
-"""A figure shows one run of each network."""
+"""A figure shows one run of each network, but for those with error bars."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ def reproduce_figure(figure: Figure, options: ReproduceOptions, place: Place, ou
                 gaps.append(f"{series.title}: there is no {reason}")
                 say(f"left out: {gaps[-1]}")
             else:
-                drawn.append(_draw(figure, series, options.scale, place, output))
+                drawn.append(_draw(figure, series, options, place, output))
             if drawn:
                 _write_report(figure, options, drawn, gaps, output)
             progress.advance(note=series.title)
@@ -91,20 +93,23 @@ def reproduce_figure(figure: Figure, options: ReproduceOptions, place: Place, ou
 def _why_missing(series: Series, scale: str, place: Place) -> str:
     """Returns what a series needs and is not there, in words; empty if nothing is."""
     runs = series.downstream or series.pretraining
-    measure = SEGMENTING if series.downstream else CLASSIFYING
+    measure = SEGMENTING if series.downstream and not series.label_counts else CLASSIFYING
     return why_missing(Subject((runs[scale],)), measure, place) if runs else ""
 
 
-def _draw(figure: Figure, series: Series, scale: str, place: Place, output: Path) -> Drawn:
+def _draw(
+    figure: Figure, series: Series, options: ReproduceOptions, place: Place, output: Path
+) -> Drawn:
     """Trains one network and analyzes it; only analyzes where there is none."""
     folder = output / series.name
     command = ["analyze", f"--analysis={figure.analysis}"]
     product = folder / f"{figure.analysis}.json"
     commands: list[str] = []
     if series.pretraining:
-        commands, flags = _prepare(figure, series, scale, place, folder)
+        commands, flags = _prepare(figure, series, options, place, folder)
         command += flags
-        if product.exists() and product.stat().st_mtime_ns < _finished(series, scale, place):
+        newest = _finished(series, options.scale, place, folder)
+        if product.exists() and product.stat().st_mtime_ns < newest:
             product.unlink()
     command.append(f"--output={folder}")
     run_once(command, product, output / "logs" / f"{series.name}.log")
@@ -113,9 +118,12 @@ def _draw(figure: Figure, series: Series, scale: str, place: Place, output: Path
 
 
 def _prepare(
-    figure: Figure, series: Series, scale: str, place: Place, folder: Path
+    figure: Figure, series: Series, options: ReproduceOptions, place: Place, folder: Path
 ) -> tuple[list[str], list[str]]:
     """Trains one network; returns the commands and the flags of `analyze` for it."""
+    scale = options.scale
+    if figure.analysis == UTILITY:
+        return measure_label_counts(series, options, place, folder)
     pretraining = series.pretraining[scale]
     run = run_of(pretraining, SEED, place)
     command = [f"--model={run}", "--checkpoint=last"]
@@ -146,10 +154,11 @@ def _train_rivals(series: Series, scale: str, place: Place) -> tuple[list[str], 
     return list(dict.fromkeys(commands)), [f"--curves={','.join(curves)}"]
 
 
-def _finished(series: Series, scale: str, place: Place) -> int:
-    """Returns when the last run of a series was finished, in nanoseconds."""
+def _finished(series: Series, scale: str, place: Place, folder: Path) -> int:
+    """Returns when the last run or measurement of a series was finished, in nanoseconds."""
     trainings = [series.pretraining, *series.rivals.values()]
     results = [run_of(one[scale], SEED, place) / "result.json" for one in trainings]
+    results += folder.glob("*_seed*.json")
     return max(result.stat().st_mtime_ns for result in results)
 
 
@@ -191,6 +200,9 @@ def _write_report(
     """Writes both files with what was made so far."""
     lines = [f"# Figure {options.figure}. {figure.title}", ""]
     flags = f"--figure={options.figure} --scale={options.scale} --data={options.data}"
+    if figure.analysis == UTILITY:
+        flags += f" --seeds={options.seeds}"
+        flags += f" --columns={','.join(options.columns)}" if options.columns else ""
     lines += [f"`tfcolor reproduce {flags}`", "", f"Published: {figure.published}"]
     lines += ["", figure.note] if figure.note and options.scale == SMALL else []
     lines += [line for gap in gaps for line in ("", f"Left out: {gap}.")]
@@ -200,6 +212,8 @@ def _write_report(
         lines += ["", f"## {one.series.title}", "", f"![{one.series.title}]({place}.png)", ""]
         if figure.analysis == LEARNING_CURVE:
             lines += _format_results(one.numbers["downstream"])
+        if figure.analysis == UTILITY:
+            lines += format_utility(one.numbers)
         lines += [f"Numbers: [{place}.json]({place}.json). Commands:", ""]
         lines += [f"- `{command}`" for command in one.commands]
         records.append(

@@ -27,8 +27,8 @@ DIGITS = {name: f"mnist_{name}" for name in VARIATIONS}
 """The variations of MNIST, by their names."""
 
 
-CIFAR = "cifar-100-python"
-"""Folder of CIFAR-100 in its official format."""
+CIFAR, CLASSES = "cifar-100-python", 100
+"""Folder of CIFAR-100 in its official format, and how many classes it has."""
 
 
 @dataclasses.dataclass(frozen=True)

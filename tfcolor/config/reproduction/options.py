@@ -29,7 +29,10 @@ class ReproduceOptions:
         choices=("", *TABLES),
     )
     figure: str = option(
-        "", "number of its figure, instead of a table", choices=("", *FIGURES, *CURVES)
+        "",
+        "number of its figure, or utility for what pretraining is worth in labels, instead of a"
+        " table",
+        choices=("", *FIGURES, *CURVES),
     )
     scale: str = option(
         SMALL,
@@ -48,7 +51,9 @@ class ReproduceOptions:
     seeds: int = option(3, "runs of each row, with seeds 0, 1, ...", minimum=1)
     rows: tuple[str, ...] = option((), "only these rows by name; empty for all")
     columns: tuple[str, ...] = option(
-        (), "only these columns by name, or all; empty for those that are meant for the scale"
+        (),
+        "only these columns by name, or all; empty for those that are meant for the scale; for the"
+        " figure utility, images of each class",
     )
     output: str = option("", "folder of the report; empty for runs/table_NUMBER_SCALE")
     work: str = option(

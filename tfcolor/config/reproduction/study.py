@@ -254,6 +254,9 @@ class Series:
       moments: at which parts of its length the pretraining has a snapshot that is
         trained downstream; none if its end alone matters.
       rivals: further trainings by title, each by scale, that are drawn with it.
+      label_counts: by scale, with how many images of each class the downstream
+        network is trained, from the pretrained one and from scratch; empty for
+        those that it has by itself.
     """
 
     name: str
@@ -262,6 +265,7 @@ class Series:
     downstream: Mapping[str, Training] = dataclasses.field(default_factory=dict)
     moments: tuple[float, ...] = ()
     rivals: Mapping[str, Mapping[str, Training]] = dataclasses.field(default_factory=dict)
+    label_counts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

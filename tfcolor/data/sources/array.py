@@ -39,8 +39,7 @@ class ArraySource:
 
     def read_bytes(self, index: int) -> bytes:
         """Returns one image as PNG."""
-        bgr = self._images[self._positions[index]][:, :, ::-1]
-        return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
+        return encode_png(self._images[self._positions[index]])
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -66,3 +65,15 @@ class ArraySource:
     def labels(self) -> np.ndarray:
         """Returns the class of every image, int64 [N]."""
         return np.asarray(self._labels, np.int64)[np.asarray(self._positions, np.int64)]
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Returns an image as PNG.
+
+    Args:
+      image: uint8 [H, W, 3], or [H, W, 1] if it is gray.
+
+    Returns:
+      The content of a file.
+    """
+    return cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes()

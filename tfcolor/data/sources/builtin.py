@@ -4,15 +4,17 @@ from collections.abc import Callable, Mapping
 
 from tfcolor.core.lookup import lookup
 from tfcolor.data.sources.base import Source
+from tfcolor.data.sources.builtin_depth import open_depth_scenes
 from tfcolor.data.sources.builtin_digits import open_digits
 from tfcolor.data.sources.builtin_photos import open_photos
 
 COLLECTIONS: Mapping[str, Callable[[str], Source]] = {
+    "depth_scenes": open_depth_scenes,
     "digits": open_digits,
     "digits_rot": open_digits,
     "photos": open_photos,
 }
-"""What opens each collection, from its name and maybe a colon and a split."""
+"""What opens each collection, from its name and maybe a colon and more."""
 
 
 def open_builtin(selection: str) -> Source:

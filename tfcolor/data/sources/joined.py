@@ -1,8 +1,12 @@
 """Several collections of images as one."""
 
 from collections.abc import Sequence
+from typing import Self, cast
+
+import numpy as np
 
 from tfcolor.data.sources.base import Source
+from tfcolor.data.sources.depth_maps import DepthSource
 from tfcolor.data.sources.image_folder import FileSource
 
 
@@ -47,12 +51,25 @@ class JoinedSource:
         source, position = self._places[index]
         return source.label_of(position) if self._class_names else None
 
-    def select(self, positions: Sequence[int]) -> "JoinedSource":
+    def select(self, positions: Sequence[int]) -> Self:
         """Returns some of the images, in the given order."""
-        chosen = JoinedSource([])
+        chosen = type(self)([])
         chosen._places = [self._places[position] for position in positions]
         chosen._class_names = self._class_names
         return chosen
+
+
+class JoinedDepthSource(JoinedSource):
+    """The images of several sources that all know the depth.
+
+    Args:
+      sources: the parts, at least one.
+    """
+
+    def depth_of(self, index: int) -> np.ndarray:
+        """Returns the depth of one image, float32 [H, W] in meters."""
+        source, position = self._places[index]
+        return cast(DepthSource, source).depth_of(position)
 
 
 def join_sources(sources: Sequence[Source]) -> Source:
@@ -60,7 +77,8 @@ def join_sources(sources: Sequence[Source]) -> Source:
 
     Args:
       sources: at least one. If all say which classes an image shows, or all have
-        label maps, and of the same classes, so does the result.
+        label maps, and of the same classes, so does the result; and so it has
+        depth if all have.
 
     Returns:
       The images of all, in order.
@@ -72,7 +90,8 @@ def join_sources(sources: Sequence[Source]) -> Source:
         alike = [other for other in others if isinstance(other, type(first))]
         if len(alike) == len(others):
             return first.join(alike)
-    return JoinedSource(sources)
+    has_depth = all(isinstance(source, DepthSource) for source in sources)
+    return JoinedDepthSource(sources) if has_depth else JoinedSource(sources)
 
 
 def _common_class_names(sources: Sequence[Source]) -> tuple[str, ...]:

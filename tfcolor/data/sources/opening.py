@@ -21,10 +21,12 @@ def open_source(place: str) -> Source:
       place: a folder (recursive), an image, a glob, a text file of paths,
         `*.tfrecord*` shards, `builtin:photos[:train|heldout]`,
         `builtin:digits[:train|test]` or `builtin:digits_rot...`,
+        `builtin:depth_scenes[:train|heldout][:COUNT]`, `nyu:FOLDER[:train|test]`,
+        `depth:FOLDER[:SPLIT]`,
         `mnist:FOLDER[:train|test]`, `mnist_VARIATION:FOLDER[:SPLIT][:SETTINGS]`
         (see `open_variation`), `tfds:NAME[:SPLIT]`, `camvid:FOLDER[:SPLIT]`,
         `cifar100:FOLDER[:train|test]` or `cifar100_coarse:...`,
-        `voc:FOLDER[:SPLIT]`, `voc_segmentation:FOLDER[:SPLIT]` or
+        `voc:FOLDER[:SPLIT]`, `voc_detection:...`, `voc_segmentation:...` or
         `video:FOLDER_OR_FILE[:train|heldout][:COUNT]`. `files:` and `tfrecord:`
         say what a path holds. Several of these with commas between them are
         joined, unless the whole is the name of a file or folder.

@@ -1,15 +1,16 @@
 """Data sets in the layout of PASCAL VOC: lists, annotations and label maps."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 from xml.etree import ElementTree
 
 import numpy as np
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import IMAGE_SUFFIXES
+from tfcolor.data.sources.boxes import BoxSource, ObjectBoxes
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.label_maps import LabelMapSource
 from tfcolor.data.sources.places import split_place
@@ -44,6 +45,18 @@ PRESENT, ABSENT, DIFFICULT = 1, 0, -1
 """Whether an image shows a class; the last if all its objects are difficult."""
 
 _MAP_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
+_CORNERS = ("ymin", "xmin", "ymax", "xmax")
+
+Entry = TypeVar("Entry")
+Corners = tuple[float, ...]
+
+
+class Annotated(NamedTuple, Generic[Entry]):
+    """An image and what its annotation says of each object, the class first."""
+
+    image: Path
+    path: Path
+    entries: list[Entry]
 
 
 class PresenceSource(FileSource):
@@ -106,22 +119,44 @@ def open_voc(place: str, class_names: Sequence[str] = ()) -> PresenceSource:
     Raises:
       UserError: if a list or an annotation is missing or cannot be used.
     """
-    folder, names = _read_list(place, "Main")
-    annotations = [folder / "Annotations" / f"{name}.xml" for name in names]
-    objects = [_read_objects(path) for path in annotations]
-    found = {name for row in objects for name, _ in row}
-    class_names = tuple(class_names) or (
-        VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
-    )
-    presence = np.full((len(names), len(class_names)), ABSENT, np.int32)
-    for row, path, entries in zip(presence, annotations, objects, strict=True):
+    annotated = _read_annotations(place, _read_object)
+    class_names = _known_classes(annotated, class_names)
+    presence = np.full((len(annotated), len(class_names)), ABSENT, np.int32)
+    for row, (_, path, entries) in zip(presence, annotated, strict=True):
         # Difficult ones first, so that others overrule them.
         for name, is_difficult in sorted(entries, key=lambda entry: not entry[1]):
-            if name not in class_names:
-                known = f"{', '.join(class_names[:3])}{', ...' if len(class_names) > 3 else ''}"
-                raise UserError(f"{path} shows a {name!r}, which is no class; known are {known}")
-            row[class_names.index(name)] = DIFFICULT if is_difficult else PRESENT
-    return PresenceSource([_image_path(folder, name) for name in names], presence, class_names)
+            label = _label(name, path, class_names)
+            row[label] = DIFFICULT if is_difficult else PRESENT
+    return PresenceSource([image for image, _, _ in annotated], presence, class_names)
+
+
+def open_voc_boxes(place: str, class_names: Sequence[str] = ()) -> BoxSource:
+    """Opens a split for detection, as `ImageSets/Main` lists it.
+
+    All annotations are read here, so that a broken one is found before training. A
+    box without all four coordinates, with one that is no finite number, or with
+    its last pixel before the first one is an error. What reaches out of the image
+    is cut off when it is read.
+
+    Args:
+      place: "FOLDER[:SPLIT]", as for `open_voc`.
+      class_names: the classes by label, as for `open_voc`.
+
+    Returns:
+      The images in the order of the list.
+
+    Raises:
+      UserError: if a list or an annotation is missing or cannot be used.
+    """
+    annotated = _read_annotations(place, _read_box)
+    class_names = _known_classes(annotated, class_names)
+    objects = []
+    for _, path, entries in annotated:
+        labels = [_label(name, path, class_names) for name, _, _ in entries]
+        boxes = np.array([box for _, _, box in entries], np.float32).reshape(-1, 4)
+        is_difficult = np.array([hard for _, hard, _ in entries], bool)
+        objects.append(ObjectBoxes(boxes, np.array(labels, np.int32), is_difficult))
+    return BoxSource([image for image, _, _ in annotated], objects, class_names)
 
 
 def open_voc_label_maps(place: str, class_names: Sequence[str] = ()) -> LabelMapSource:
@@ -183,8 +218,40 @@ def _image_path(folder: Path, name: str) -> Path:
     return next(filter(Path.is_file, paths), paths[0])
 
 
-def _read_objects(path: Path) -> list[tuple[str, bool]]:
-    """Returns the class of each object in an annotation, and if it is difficult.
+def _read_annotations(
+    place: str, read_object: Callable[[ElementTree.Element, Path], Entry]
+) -> list[Annotated[Entry]]:
+    """Returns image, annotation and objects of every name in a list."""
+    folder, names = _read_list(place, "Main")
+    annotated = []
+    for name in names:
+        path = folder / "Annotations" / f"{name}.xml"
+        items = _read_root(path).iterfind("object")
+        entries = [read_object(item, path) for item in items]
+        annotated.append(Annotated(_image_path(folder, name), path, entries))
+    return annotated
+
+
+def _known_classes(
+    annotated: Iterable[Annotated[Any]], class_names: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns the given classes, else those of VOC if these are enough, else those found."""
+    found = {entry[0] for _, _, entries in annotated for entry in entries}
+    return tuple(class_names) or (
+        VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
+    )
+
+
+def _label(name: str, path: Path, class_names: tuple[str, ...]) -> int:
+    """Returns the label of a class."""
+    if name not in class_names:
+        known = f"{', '.join(class_names[:3])}{', ...' if len(class_names) > 3 else ''}"
+        raise UserError(f"{path} shows a {name!r}, which is no class; known are {known}")
+    return class_names.index(name)
+
+
+def _read_root(path: Path) -> ElementTree.Element:
+    """Returns the content of an annotation.
 
     Only a document type can declare entities, so a file without one can neither
     grow without bounds nor read other files.
@@ -204,7 +271,7 @@ def _read_objects(path: Path) -> list[tuple[str, bool]]:
         raise UserError(f"the annotation {path} is broken XML: {error}") from error
     if root.tag != "annotation":
         raise UserError(f"{path} is no annotation: its root is <{root.tag}>")
-    return [_read_object(item, path) for item in root.iterfind("object")]
+    return root
 
 
 def _read_object(item: ElementTree.Element, path: Path) -> tuple[str, bool]:
@@ -216,3 +283,26 @@ def _read_object(item: ElementTree.Element, path: Path) -> tuple[str, bool]:
     if difficult not in ("0", "1"):
         raise UserError(f"the annotation {path} has difficult={difficult!r}: expected 0 or 1")
     return name, difficult == "1"
+
+
+def _read_box(item: ElementTree.Element, path: Path) -> tuple[str, bool, Corners]:
+    """Returns class and difficulty of an object, and its pixels counted from 0.
+
+    VOC counts from 1 and includes the last pixel.
+    """
+    name, is_difficult = _read_object(item, path)
+    texts = [item.findtext(f"bndbox/{corner}", "").strip() for corner in _CORNERS]
+    try:
+        corners = [float(text) - 1 for text in texts]
+    except ValueError:
+        corners = []
+    if not corners or not np.all(np.isfinite(corners)):
+        expected = "expected xmin, ymin, xmax and ymax in pixels"
+        given = ", ".join(
+            f"{corner}={text!r}" for corner, text in zip(_CORNERS, texts, strict=True)
+        )
+        raise UserError(f"the annotation {path} has a box with {given}: {expected}")
+    if corners[0] > corners[2] or corners[1] > corners[3]:
+        given = ", ".join(f"{corner}={text}" for corner, text in zip(_CORNERS, texts, strict=True))
+        raise UserError(f"the annotation {path} has a box that ends before it begins: {given}")
+    return name, is_difficult, tuple(corners)

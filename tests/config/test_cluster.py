@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from tfcolor.config.command import define_flags, execute
+from tfcolor.config.cluster import is_server
+from tfcolor.config.experiment import read_experiment
+from tfcolor.train import COMMAND
+
+JOBS = {"chief": ["a:1"], "ps": ["b:1"], "worker": ["c:1", "d:1"]}
+
+
+def experiment_of(*arguments):
+    flag_values = define_flags(COMMAND)
+    flag_values(["train", "--strategy=parameter_server", *arguments])
+    return read_experiment(flag_values)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Returns what makes this process one of a cluster."""
+
+    def place(job, jobs=JOBS):
+        text = json.dumps({"cluster": jobs, "task": {"type": job, "index": 0}})
+        monkeypatch.setenv("TF_CONFIG", text)
+
+    return place
+
+
+@pytest.mark.parametrize(("job", "expected"), [("chief", False), ("ps", True), ("worker", True)])
+def test_all_but_the_chief_serve(stand_in, job, expected):
+    stand_in(job)
+    assert is_server(experiment_of()) is expected
+
+
+def test_other_strategies_need_no_cluster(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert is_server(experiment_of("--strategy=one_device")) is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--precision=mixed_float16",), "--precision=mixed_float16 with"),
+        (("--task=distillation",), "--task=distillation with"),
+        (("--task=rotation,rotation", "--split_weights"), "--split_weights with"),
+        (("--task=rotation,rotation", "--task_order=round_robin"), "--task_order=round_robin with"),
+    ],
+)
+def test_what_cannot_be_trained_so_is_refused(stand_in, flags, message, capsys, tmp_path):
+    stand_in("chief")
+    arguments = ["--strategy=parameter_server", f"--run_dir={tmp_path}/run", *flags]
+    assert execute(COMMAND, arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("jobs", [{**JOBS, "ps": []}, {"worker": ["c:1"], "chief": ["a:1"]}])
+def test_a_cluster_without_parameter_servers_is_refused(stand_in, jobs, capsys, tmp_path):
+    stand_in("chief", jobs)
+    arguments = ["--strategy=parameter_server", f"--run_dir={tmp_path}/run"]
+    assert execute(COMMAND, arguments) == 1
+    shown = capsys.readouterr().err
+    assert '--strategy=parameter_server needs TF_CONFIG, for example {"cluster": {"chief"' in shown
+    assert not (tmp_path / "run").exists()

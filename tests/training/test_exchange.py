@@ -1,0 +1,283 @@
+"""Exchanges on one device: a coordinator that computes at once, and images of this process."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfcolor.layers.batch_norm import TrainableBatchNorm
+from tfcolor.tasks.base import count_examples
+from tfcolor.training.exchange import Crew, Exchange, Link, merge_statistics
+from tfcolor.training.members import Member
+from tfcolor.training.optimizers import SharedNetwork, Update
+from tfcolor.training.options import JointOptions, OptimizationOptions
+from tfcolor.training.synchronization import (
+    ParameterSimulation,
+    SimulatedTask,
+    order_updates,
+    plan_groups,
+)
+from tfcolor.training.worker_server import BatchSource
+
+RATE, BATCH_SIZES = 0.1, (5, 4)
+OPTIMIZATION = OptimizationOptions(
+    learning_rate=RATE, momentum=0.0, weight_decay=0.0, bias_rate_multiplier=1.0
+)
+
+
+class WaveTask:
+    """Squared distance to a wave; example i is a function of i alone."""
+
+    name, splits, score = "wave", ("train",), None
+    count_samples = staticmethod(count_examples)
+
+    def __init__(self, frequency):
+        self.frequency = frequency
+
+    def make_dataset(self, split, plan):
+        steps = tf.data.Dataset.counter(plan.first_batch).take(plan.num_batches)
+        begin, end = plan.shards[0]
+
+        def make(step):
+            index = tf.cast(
+                step * plan.batch_size + tf.range(begin, end, dtype=tf.int64), tf.float32
+            )
+            x = tf.stack([tf.sin(index), tf.cos(0.7 * index), tf.ones_like(index)], axis=-1)
+            return {"x": x}, {"y": tf.sin(self.frequency * index)[:, None]}
+
+        return steps.map(make)
+
+    def compute_losses(self, targets, outputs):
+        return {"squared": tf.reduce_sum((targets["y"] - outputs["y"]) ** 2, axis=-1) / 2}
+
+
+class Dense(tf.keras.layers.Layer):
+    """A kernel alone."""
+
+    def __init__(self, value):
+        super().__init__()
+        value = np.asarray(value, np.float32)
+        self.kernel = self.add_weight("kernel", value.shape, initializer=lambda *_, **__: value)
+
+    def call(self, inputs):
+        return inputs @ self.kernel
+
+
+class Trunk(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = Dense(np.arange(6).reshape(3, 2) / 7)
+
+
+class Tower(tf.keras.Model):
+    """trunk, maybe normalized, and a head."""
+
+    def __init__(self, trunk, head, *, is_normalized=False, penalty=0.0):
+        super().__init__()
+        self.trunk, self.head = trunk, Dense(head)
+        if penalty:
+            self.add_loss(lambda: penalty * tf.reduce_sum(self.head.kernel**2) / 2)
+        self.norm = TrainableBatchNorm() if is_normalized else None
+        if is_normalized:
+            self.norm.build([None, 2])
+
+    def call(self, inputs, training=False):
+        features = self.trunk.dense(inputs["x"])
+        features = features if self.norm is None else self.norm(features, training)
+        return {"y": self.head(features)}
+
+
+class Coordinator:
+    """Computes at once what is scheduled, and some of it twice."""
+
+    def __init__(self):
+        self.repeats = False
+
+    def schedule(self, graph, args):
+        values = graph(*args)
+        if self.repeats:
+            values = graph(*args)
+        return self.Value({name: value.numpy() for name, value in values.items()})
+
+    @dataclasses.dataclass
+    class Value:
+        values: dict
+
+        def fetch(self):
+            return self.values
+
+
+def build(mode, workers, *, is_normalized=False, penalty=0.0):
+    """Returns exchanges, their crews and the trunk of two tasks that share it."""
+    tasks = [WaveTask(0.3), WaveTask(1.1)]
+    strategy, trunk = tf.distribute.OneDeviceStrategy("/cpu:0"), Trunk()
+    heads = ([[1.0], [0.5]], [[-0.5], [2.0]])
+    masters = [Tower(trunk, head, is_normalized=is_normalized) for head in heads]
+    source = BatchSource(tasks, BATCH_SIZES, (0, 0))
+
+    def ask(message, types):
+        def read(numbers):
+            _, task, index, count, batch = (int(number) for number in numbers)
+            edges = [BATCH_SIZES[task] * share // count for share in range(count + 1)]
+            numbers = batch * BATCH_SIZES[task] + np.arange(edges[index], edges[index + 1])
+            y = np.sin(tasks[task].frequency * numbers)[:, None]
+            return waves(numbers).astype(np.float32), y.astype(np.float32)
+
+        return tf.numpy_function(read, [message], types)
+
+    updates = [
+        Update(
+            SharedNetwork(trunk, (master,), (str(task),)),
+            OPTIMIZATION,
+            JointOptions(),
+            use_loss_scaling=False,
+        )
+        for task, master in enumerate(masters)
+    ]
+    exchanges, crews = [], []
+    for group in plan_groups(mode, workers):
+        own = {}
+        for task in group.tasks:
+            copy = Tower(Trunk(), heads[task], is_normalized=is_normalized, penalty=penalty)
+            member = Member(tasks[task], copy, BATCH_SIZES[task], 0, str(task))
+            own[task] = Crew(member, masters[task], updates[task], source.specification(task))
+        exchanges.append(Exchange(strategy, group, own, Link(ask=ask, server="/cpu:0")))
+        exchanges[-1].read()
+        crews += own.values()
+    return exchanges, crews, trunk
+
+
+def waves(index):
+    """Returns the inputs of examples, float64 [B, 3]."""
+    return np.stack([np.sin(index), np.cos(0.7 * index), np.ones(len(index))], -1)
+
+
+def gradient_of(frequency, size, place, step, trunk, head):
+    """Returns the gradients of a worker's mean loss, computed with NumPy alone."""
+    edges = [size * share // place.num_workers for share in range(place.num_workers + 1)]
+    index = step * size + np.arange(edges[place.worker], edges[place.worker + 1])
+    x = waves(index)
+    error = x @ trunk @ head - np.sin(frequency * index)[:, None]
+    # Workers have shares of unequal size: the mean over workers of these is the
+    # mean over the batch.
+    factor = place.num_workers / size
+    return factor * x.T @ error @ head.T, factor * (x @ trunk).T @ error
+
+
+def simulated(groups):
+    tasks = []
+    for task, (frequency, head) in enumerate(
+        zip((0.3, 1.1), ([[1.0], [0.5]], [[-0.5], [2.0]]), strict=True)
+    ):
+
+        def gradient(trunk, head, place, step, task=task, frequency=frequency):
+            return gradient_of(frequency, BATCH_SIZES[task], place, step, trunk, head)
+
+        tasks.append(SimulatedTask(np.array(head), gradient, lambda one, _: -RATE * one))
+    return ParameterSimulation(groups, tasks, np.arange(6).reshape(3, 2) / 7), tasks
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "synchronous"])
+def test_updates_are_those_of_the_simulation_in_the_same_order(mode):
+    workers = (2, 3)
+    exchanges, crews, trunk = build(mode, workers)
+    groups = plan_groups(mode, workers)
+    simulation, tasks = simulated(groups)
+    coordinator = Coordinator()
+    seconds = lambda place, step: 1.0 + 1.7 * place.task  # noqa: E731
+    begun = {
+        number: exchange.contribute(coordinator, 0) for number, exchange in enumerate(exchanges)
+    }
+    for event in itertools.islice(order_updates(groups, seconds), 9):
+        simulation.apply(event)
+        exchange = exchanges[event.group]
+        assert begun[event.group] and exchange.is_complete(event.step)
+        exchange.apply(is_frozen=False)
+        begun[event.group] = exchange.contribute(coordinator, event.step + 1)
+        np.testing.assert_allclose(trunk.dense.kernel, simulation.trunk, rtol=1e-4, atol=1e-6)
+    for crew, task in zip(crews, tasks, strict=True):
+        np.testing.assert_allclose(crew.master.head.kernel, task.head, rtol=1e-4, atol=1e-6)
+
+
+def test_losses_of_workers_add_up_to_those_of_the_batch():
+    (exchange, _), _, _ = build("hybrid", (2, 1))
+    found = exchange.contribute(Coordinator(), 3)
+    index = 3 * 5 + np.arange(5)
+    x = waves(index)
+    y = x @ (np.arange(6).reshape(3, 2) / 7) @ [[1.0], [0.5]]
+    total = np.sum((y[:, 0] - np.sin(0.3 * index)) ** 2) / 2
+    assert sum(one["squared"] for one in found) == pytest.approx(total, rel=1e-4)
+    assert [one["samples"] for one in found] == [2, 3]
+
+
+def test_a_penalty_counts_once_whatever_the_number_of_workers():
+    heads, found = [], []
+    for penalty in (0.0, 0.5):
+        (exchange, _), crews, _ = build("hybrid", (2, 1), penalty=penalty)
+        found = exchange.contribute(Coordinator(), 0)
+        exchange.apply(is_frozen=False)
+        heads.append(crews[0].master.head.kernel.numpy())
+    before = np.array([[1.0], [0.5]])
+    np.testing.assert_allclose(heads[1] - heads[0], -RATE * 0.5 * before, rtol=1e-4)
+    assert sum(one["penalty"] for one in found) / 5 == pytest.approx(0.5 * 1.25 / 2, rel=1e-5)
+
+
+def test_work_done_twice_counts_once():
+    results = []
+    for repeats in (False, True):
+        (exchange, _), _, trunk = build("hybrid", (2, 1))
+        coordinator = Coordinator()
+        coordinator.repeats = repeats
+        for step in range(3):
+            exchange.contribute(coordinator, step)
+            exchange.apply(is_frozen=False)
+        results.append(trunk.dense.kernel.numpy())
+        assert exchange.contributions.numpy().tolist() == [3, 3]
+        assert exchange.attempts.numpy().tolist() == [6, 6] if repeats else [3, 3]
+        assert int(exchange.steps) == 3
+    np.testing.assert_array_equal(*results)
+
+
+def test_late_work_is_not_written_and_missing_work_is_noticed():
+    (exchange, _), _, _ = build("hybrid", (2, 1))
+    coordinator = Coordinator()
+    exchange.contribute(coordinator, 0)
+    assert exchange.is_complete(0) and not exchange.is_complete(1)
+    exchange.apply(is_frozen=False)
+    exchange.contribute(coordinator, 0)
+    assert not exchange.is_complete(1)
+    exchange.contribute(coordinator, 1)
+    assert exchange.is_complete(1)
+    exchange.contribute(coordinator, 0)
+    assert exchange.is_complete(1)
+
+
+def test_groups_keep_what_they_read():
+    (first, second), (_, other), trunk = build("hybrid", (1, 1))
+    before = other.member.network.trunk.dense.kernel.numpy()
+    first.contribute(Coordinator(), 0)
+    first.apply(is_frozen=False)
+    assert not np.array_equal(trunk.dense.kernel, before)
+    np.testing.assert_array_equal(other.member.network.trunk.dense.kernel, before)
+    second.read()
+    np.testing.assert_array_equal(other.member.network.trunk.dense.kernel, trunk.dense.kernel)
+
+
+def test_moving_statistics_are_the_mean_over_workers_and_then_over_tasks():
+    exchanges, crews, _ = build("hybrid", (2, 1), is_normalized=True)
+    for exchange in exchanges:
+        exchange.contribute(Coordinator(), 0)
+        norm = crews[exchanges.index(exchange)].member.network.norm
+        assert int(norm.num_updates) == 0  # workers hand them in; they do not store them
+        exchange.apply(is_frozen=False)
+        assert int(norm.num_updates) == 1
+    kernel = np.arange(6).reshape(3, 2) / 7
+    index = np.arange(5)
+    x = waves(index)
+    means = [(x[share] @ kernel).mean(axis=0) for share in (slice(0, 2), slice(2, 5))]
+    found = crews[0].member.network.norm.moving_mean
+    np.testing.assert_allclose(found, 0.001 * np.mean(means, axis=0), rtol=1e-4)
+    merge_statistics(crews)
+    np.testing.assert_allclose(crews[0].master.norm.moving_mean, found, rtol=1e-6)

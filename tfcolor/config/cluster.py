@@ -1,0 +1,224 @@
+"""Runs upon parameter servers: what each process of the cluster does, from its flags."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+from absl import flags
+
+from tfcolor.config.assembly import build_network, build_task, open_experiment_readers
+from tfcolor.config.completion import complete_experiment
+from tfcolor.config.experiment import UNRECORDED, Experiment
+from tfcolor.config.flags import resolved_flags
+from tfcolor.config.found_schedule import follow_schedule
+from tfcolor.core.errors import UsageError
+from tfcolor.models.freezing import freeze_through
+from tfcolor.ops.implementation import default_implementation
+from tfcolor.tasks.base import RoundTask, Task
+from tfcolor.tasks.distillation import DistillationOptions
+from tfcolor.training.cluster_loop import (
+    Cluster,
+    ClusterTrainer,
+    end_servers,
+    report_lost_servers,
+)
+from tfcolor.training.distribution import check_cluster, configure_runtime
+from tfcolor.training.exchange import Crew, Exchange, Link
+from tfcolor.training.joint import weights_of_tasks
+from tfcolor.training.loop import Run
+from tfcolor.training.members import Member
+from tfcolor.training.optimizers import SharedNetwork, Update
+from tfcolor.training.options import JointOptions
+from tfcolor.training.signals import StopRequest
+from tfcolor.training.synchronization import Group, plan_groups, share_workers
+from tfcolor.training.worker_server import BatchSource, ClusterServer, fingerprint
+
+STRATEGY = "parameter_server"
+
+
+def is_server(experiment: Experiment) -> bool:
+    """Tells whether this process is a parameter server or a worker of one.
+
+    Args:
+      experiment: its strategy.
+
+    Returns:
+      False in the chief, and without parameter servers.
+
+    Raises:
+      UsageError: if the experiment cannot be trained upon parameter servers.
+      UserError: if `TF_CONFIG` describes no cluster with parameter servers.
+    """
+    if experiment.distribution.strategy != STRATEGY:
+        return False
+    _check(experiment)
+    return check_cluster(STRATEGY) != "chief"
+
+
+def serve_cluster(experiment: Experiment, flag_values: flags.FlagValues) -> None:
+    """Serves variables, or computes gradients, until the run is over.
+
+    Args:
+      experiment: as the flags say.
+      flag_values: the parsed flags; a worker needs the same as the chief.
+
+    Raises:
+      UserError: if something the flags name cannot be used.
+    """
+    configure_runtime(experiment.training, experiment.distribution)
+    server = ClusterServer()
+    if check_cluster(STRATEGY) == "ps":
+        server.serve()
+        return
+    readers = open_experiment_readers(experiment)
+    experiment = complete_experiment(experiment, readers, flag_values)
+    experiment = follow_schedule(experiment, flag_values)
+    tasks = [
+        build_task(dataclasses.replace(experiment, selected=index), own)
+        for index, own in enumerate(readers)
+    ]
+    # The chief's graphs may call the native op here, which no model of this
+    # process would load.
+    default_implementation()
+    server.serve(_source(experiment, tasks), _fingerprint(flag_values))
+
+
+def train_on_cluster(
+    experiment: Experiment, run: Run, request: StopRequest, flag_values: flags.FlagValues
+) -> dict[str, Any]:
+    """Trains as the chief of a cluster, and ends its other processes when all is done.
+
+    Args:
+      experiment: completed.
+      run: with the networks that are trained, made in the strategy's scope.
+      request: a signal ends the run early; the other processes go on then.
+      flag_values: the parsed flags.
+
+    Returns:
+      What `result.json` holds.
+
+    Raises:
+      UserError: if a parameter server is lost.
+      StoppedError: after a signal, once everything is saved.
+    """
+    with report_lost_servers():
+        run, cluster = build_cluster(experiment, run, flag_values)
+        result = ClusterTrainer(run, request, cluster).train()
+    end_servers(_count_processes("worker"), _count_processes("ps"))
+    return result
+
+
+def build_cluster(
+    experiment: Experiment, run: Run, flag_values: flags.FlagValues
+) -> tuple[Run, Cluster]:
+    """Returns a run upon parameter servers.
+
+    Every group of workers gets a copy of the networks of its tasks.
+
+    Args:
+      experiment: completed.
+      run: with the networks that are trained, made in the strategy's scope.
+      flag_values: the parsed flags.
+
+    Returns:
+      The run, whose members measure what a group last read; and its groups.
+
+    Raises:
+      UsageError: if there are more workers of a task than examples in its batch,
+        too few workers for the tasks, or a task with rounds.
+    """
+    options = experiment.distribution
+    workers = share_workers(options.task_workers, len(run.members), _count_processes("worker"))
+    for member, count in zip(run.members, workers, strict=True):
+        if member.batch_size < count:
+            raise UsageError(
+                f"--batch_size={member.batch_size} cannot be shared by {count} workers;"
+                f" use at least {count}"
+            )
+    weights = weights_of_tasks(run.joint, len(run.members))
+    with run.strategy.scope():
+        updates = tuple(
+            Update(
+                SharedNetwork(run.backbone, (member.network,), (member.name,)),
+                run.optimization,
+                JointOptions(task_weights=(weight,)),
+                use_loss_scaling=False,
+            )
+            for member, weight in zip(run.members, weights, strict=True)
+        )
+    source = _source(experiment, [member.task for member in run.members])
+    link = Link(_fingerprint(flag_values))
+    exchanges, crews = [], []
+    for group in plan_groups(options.synchronization, workers):
+        own = {
+            task: Crew(
+                _copy_member(experiment, run, task),
+                run.members[task].network,
+                updates[task],
+                source.specification(task),
+            )
+            for task in group.tasks
+        }
+        exchanges.append(Exchange(run.strategy, group, own, link))
+        exchanges[-1].read()
+        crews.append((group, own))
+    coordinator = tf.distribute.coordinator.ClusterCoordinator(run.strategy)
+    measured = tuple(_first_of(crews, task).member for task in range(len(run.members)))
+    all_crews = tuple(crew for _, own in crews for crew in own.values())
+    cluster = Cluster(coordinator, tuple(exchanges), all_crews, updates)
+    return dataclasses.replace(run, members=measured), cluster
+
+
+def _count_processes(job: str) -> int:
+    """Returns how many processes of the cluster do a job."""
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    return int(resolver.cluster_spec().num_tasks(job))
+
+
+def _first_of(crews: Sequence[tuple[Group, dict[int, Crew]]], task: int) -> Crew:
+    """Returns the crew of a task in the first group that has one."""
+    return next(own[task] for _, own in crews if task in own)
+
+
+def _copy_member(experiment: Experiment, run: Run, task: int) -> Member:
+    """Returns a task with a network of its own, which has other weights still."""
+    member = run.members[task]
+    with run.strategy.scope():
+        network = build_network(dataclasses.replace(experiment, selected=task), member.task)
+    if experiment.run.frozen_through:
+        freeze_through(network.backbone, experiment.run.frozen_through)
+    for trained, copy in zip(member.network.variables, network.variables, strict=True):
+        copy.assign(trained)
+    return dataclasses.replace(member, network=network)
+
+
+def _source(experiment: Experiment, tasks: Sequence[Task]) -> BatchSource:
+    """Returns what makes the batches of all tasks."""
+    for task in tasks:
+        if isinstance(task, RoundTask):
+            raise UsageError(
+                f"--task={task.name}: its targets are made anew round by round, which"
+                f" --strategy={STRATEGY} cannot do"
+            )
+    sizes = [member.batch_size for member in experiment.members]
+    return BatchSource(tasks, sizes, experiment.seeds)
+
+
+def _fingerprint(flag_values: flags.FlagValues) -> int:
+    """Returns the number that the flags of chief and workers share."""
+    return fingerprint(resolved_flags(flag_values, UNRECORDED))
+
+
+def _check(experiment: Experiment) -> None:
+    """Raises UsageError for what cannot be trained upon parameter servers."""
+    reasons = {
+        "--task=distillation": isinstance(experiment.task, DistillationOptions)
+        or any(isinstance(one.options, DistillationOptions) for one in experiment.members),
+        "--precision=mixed_float16": experiment.training.precision == "mixed_float16",
+        "--split_weights": experiment.joint.split_weights,
+        "--task_order=round_robin": experiment.joint.task_order == "round_robin",
+    }
+    for flag, is_given in reasons.items():
+        if is_given:
+            raise UsageError(f"{flag} with --strategy={STRATEGY}: expected another strategy")

@@ -1,0 +1,234 @@
+"""The training loop upon parameter servers: groups of workers, one update at a time."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfcolor.core.errors import UserError
+from tfcolor.core.progress import say
+from tfcolor.training.exchange import FIRST_SERVER, Crew, Exchange, Figures, merge_statistics
+from tfcolor.training.loop import Run, Trainer
+from tfcolor.training.optimizers import Update
+from tfcolor.training.schedules import scheduled_rate
+from tfcolor.training.signals import StopRequest
+from tfcolor.training.worker_server import END, ask, request
+
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 10.0
+"""How long a signal waits for the update in progress, which may wait for a dead worker."""
+
+LOST_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
+
+class Cluster(NamedTuple):
+    """What a run has besides on parameter servers.
+
+    Attributes:
+      coordinator: `tf.distribute.coordinator.ClusterCoordinator`.
+      exchanges: one for each group of workers.
+      crews: of all groups.
+      updates: by task.
+    """
+
+    coordinator: Any
+    exchanges: tuple[Exchange, ...]
+    crews: tuple[Crew, ...]
+    updates: tuple[Update, ...]
+
+
+class _Ready(NamedTuple):
+    """A group whose contributions are all there, or what went wrong."""
+
+    group: int
+    figures: Sequence[Figures] = ()
+    error: BaseException | None = None
+
+
+class ClusterTrainer(Trainer):
+    """Trains on parameter servers, from the last checkpoint on if there is one.
+
+    Every group of workers has a thread here that asks the cluster for the
+    group's contributions to its next update and waits for them. The updates are
+    made by the thread of `train` alone, one after the other in the order in which
+    groups get ready; so a look or a checkpoint never sees half of one. Each is a
+    step of the run.
+
+    Args:
+      run: network, tasks, options and folder.
+      request: read after every step; a signal ends the run early.
+      cluster: the groups.
+    """
+
+    def __init__(self, run: Run, request: StopRequest, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._ready: queue.Queue[_Ready] = queue.Queue()
+        self._go: list[queue.Queue[int | None]] = [queue.Queue() for _ in cluster.exchanges]
+        self._last_time = time.monotonic()
+        super().__init__(run, request)
+
+    def _build_updates(self) -> dict[str, Any]:
+        """Returns what of the updates and groups a checkpoint holds."""
+        return {
+            "optimizer": tf.train.Checkpoint(updates=list(self._cluster.updates)),
+            "groups": tf.train.Checkpoint(
+                exchanges=[exchange.state for exchange in self._cluster.exchanges]
+            ),
+        }
+
+    def _begin_rounds(self, tasks: Iterable[int]) -> None:
+        """Does nothing: there are no tasks with rounds here."""
+
+    def _run_steps(self) -> Mapping[str, float]:
+        """Runs all steps left while the groups compute."""
+        for number in range(len(self._go)):
+            threading.Thread(target=self._compute, args=(number,), daemon=True).start()
+            self._go[number].put(int(self._cluster.exchanges[number].steps))
+        self._last_time = time.monotonic()
+        try:
+            return super()._run_steps()
+        finally:
+            for go in self._go:
+                go.put(None)
+
+    def _compute(self, number: int) -> None:
+        """Gets the contributions of a group, update by update; runs in a thread of its own."""
+        exchange = self._cluster.exchanges[number]
+        try:
+            while (step := self._go[number].get()) is not None:
+                figures = exchange.contribute(self._cluster.coordinator, step)
+                while not exchange.is_complete(step):
+                    say(f"step {step} of group {number} is not whole; computing it again")
+                    figures = exchange.contribute(self._cluster.coordinator, step)
+                self._ready.put(_Ready(number, figures))
+        except Exception as error:  # for the thread of `train` to raise
+            self._ready.put(_Ready(number, error=error))
+
+    def _advance(self) -> tuple[str, bool]:
+        """Makes the update of the group that is ready first."""
+        step, run = self.step, self._run
+        ready = self._wait()
+        exchange = self._cluster.exchanges[ready.group]
+        rate = scheduled_rate(run.optimization, step, self._stopping.drops, run.training.num_steps)
+        for task in exchange.group.tasks:
+            self._cluster.updates[task].set_rate(rate)
+        figures = exchange.apply(step >= max(self._freeze_step, 1))
+        self._step_variable.assign_add(1)
+        figures |= self._loss_figures(exchange, ready.figures)
+        self._last_loss = tf.constant(figures["loss"])
+        now = time.monotonic()
+        self._seconds, self._last_time = self._seconds + now - self._last_time, now
+        # The same update cannot be made twice: the group's next step is another.
+        self._go[ready.group].put(int(exchange.steps))
+        note = ""
+        if self.step % run.training.log_every_steps == 0:
+            tensors = {name: tf.constant(value) for name, value in figures.items()}
+            note = self._log({**tensors, "group": tf.constant(ready.group)}, rate)
+        return note, self._request.signal_number is not None
+
+    def _wait(self) -> _Ready:
+        """Returns the next group that is ready; saves and leaves if a signal waits too long."""
+        deadline: float | None = None
+        while True:
+            with contextlib.suppress(queue.Empty):
+                ready = self._ready.get(timeout=POLL_SECONDS)
+                if ready.error is not None:
+                    raise ready.error
+                return ready
+            if self._request.signal_number is not None:
+                deadline = deadline or time.monotonic() + PATIENCE_SECONDS
+                if time.monotonic() > deadline:
+                    self._stop()
+
+    def _loss_figures(self, exchange: Exchange, found: Sequence[Figures]) -> Figures:
+        """Returns the losses of an update by full name, each over all workers of a task."""
+        figures: Figures = {}
+        losses = []
+        for task in exchange.group.tasks:
+            member = self._run.members[task]
+            own = [
+                one
+                for place, one in zip(exchange.group.places, found, strict=True)
+                if place.task == task
+            ]
+            samples = max(sum(one["samples"] for one in own), 1.0)
+            terms = {
+                name: sum(one[name] for one in own) / samples
+                for name in own[0]
+                if name != "samples"
+            }
+            losses.append(sum(terms.values()))
+            if member.name:
+                figures[member.label("loss")] = losses[-1]
+            figures |= {member.label(f"loss_{name}"): value for name, value in terms.items()}
+            places = exchange.group.places_of(task)
+            self._num_examples += member.batch_size * len(places) // places[0].num_workers
+        return {"loss": sum(losses) / len(losses), **figures}
+
+    def _look(self) -> Mapping[str, float]:
+        """Measures every split, with statistics for whoever loads the network."""
+        merge_statistics(self._cluster.crews)
+        return super()._look()
+
+    def _save(self) -> None:
+        """Writes a checkpoint with statistics for whoever loads the network."""
+        merge_statistics(self._cluster.crews)
+        super()._save()
+
+    def _finish(self, figures: Mapping[str, float], seconds: float) -> dict[str, Any]:
+        """Writes the result, with the counts that show what became of every gradient."""
+        groups = [
+            {
+                "tasks": [self._run.members[task].task.name for task in one.group.tasks],
+                "updates": int(one.steps),
+                "contributions": one.contributions.numpy().tolist(),
+                "attempts": one.attempts.numpy().tolist(),
+            }
+            for one in self._cluster.exchanges
+        ]
+        found: dict[str, Any] = {**figures, "groups": groups}
+        return super()._finish(found, seconds)
+
+
+@contextlib.contextmanager
+def report_lost_servers() -> Iterator[None]:
+    """Turns the errors of a lost parameter server into one that says what to do.
+
+    Raises:
+      UserError: if a parameter server died or cannot be reached any more.
+    """
+    try:
+        yield
+    except (*LOST_ERRORS, UserError) as error:
+        # What writes checkpoints reports whatever keeps it from writing as its own.
+        if isinstance(error, UserError) and not isinstance(error.__cause__, LOST_ERRORS):
+            raise
+        raise UserError(
+            "a parameter server has died or cannot be reached; start it and this command again"
+            " to go on from the last checkpoint"
+        ) from error
+
+
+def end_servers(num_workers: int, num_servers: int) -> None:
+    """Tells all other processes of the cluster that the run is over.
+
+    Args:
+      num_workers: of the cluster.
+      num_servers: parameter servers of the cluster.
+    """
+
+    def end() -> tf.Tensor:
+        return ask(request(0, (END, 0, 0), 0), [tf.int64])[0]
+
+    devices = [f"/job:worker/replica:0/task:{number}/device:CPU:0" for number in range(num_workers)]
+    first = FIRST_SERVER.replace("task:0", "task:{}")
+    for device in [*devices, *(first.format(number) for number in range(num_servers))]:
+        try:
+            with tf.device(device):
+                tf.function(end, autograph=False)()
+        except tf.errors.OpError:
+            say(f"{device} did not hear that the run is over")

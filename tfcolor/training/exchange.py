@@ -1,0 +1,309 @@
+"""How a group of workers hands in gradients, and how they are applied once."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, collected_statistics
+from tfcolor.tasks.base import Tensors, complete_targets
+from tfcolor.training.members import Member
+from tfcolor.training.optimizers import Update
+from tfcolor.training.synchronization import Group
+from tfcolor.training.worker_server import ask, request
+
+FIRST_SERVER = "/job:ps/replica:0/task:0/device:CPU:0"
+
+Figures = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Crew:
+    """What the workers of a group need for one of its tasks.
+
+    Args:
+      member: the task, with a network of the group's own: the parameters as the
+        group last read them.
+      master: the network whose parameters are trained.
+      update: the task's optimizer, upon `master`.
+      specification: inputs and targets of the task, with a leading axis of any
+        length.
+    """
+
+    member: Member
+    master: tf.keras.Model
+    update: Update
+    specification: Any
+
+    def copied(self) -> list[tuple[tf.Variable, tf.Variable]]:
+        """Returns (trained variable, the group's copy of it) for all of them."""
+        pairs = zip(
+            self.master.trainable_variables, self.member.network.trainable_variables, strict=True
+        )
+        return list(pairs)
+
+    def statistics(self) -> list[tf.Variable]:
+        """Returns the group's own moving statistics."""
+        return [variable for _, variable in self.paired_statistics()]
+
+    def paired_statistics(self) -> list[tuple[tf.Variable, tf.Variable]]:
+        """Returns (statistic of the trained network, the group's own) for all of them."""
+        pairs = zip(
+            *(_moving_statistics(network) for network in (self.master, self.member.network)),
+            strict=True,
+        )
+        return list(pairs)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Link:
+    """How a chief's graphs reach the other processes.
+
+    Args:
+      flags: fingerprint that workers must share.
+      ask: gets a worker's share of a batch, from a graph that runs there.
+      server: the device that adds and applies gradients.
+    """
+
+    flags: int = 0
+    ask: Callable[[tf.Tensor, Sequence[tf.DType]], list[tf.Tensor]] = ask
+    server: str = FIRST_SERVER
+
+
+class Exchange:
+    """Contributions of a group's workers, kept on the parameter servers.
+
+    Each worker writes its contribution, the sum of its examples' gradients, into
+    a row of its own and stamps the row with the number of the step. A worker
+    that does so twice writes the same again, since a contribution is a function
+    of the group's copy of the parameters and of the batch; and a late one of an
+    earlier step is not written. An update takes one row from every worker, adds
+    them in the order of the rows, and counts.
+
+    Args:
+      strategy: of the cluster.
+      group: whose.
+      crews: by task.
+      link: how to reach the workers.
+
+    Attributes:
+      steps: int64 [], updates with this group's gradients.
+      contributions: int64 [workers], gradients of each that are in an update.
+      attempts: int64 [workers], gradients of each that were computed.
+      state: what of this a checkpoint holds.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        group: Group,
+        crews: Mapping[int, Crew],
+        link: Link,
+    ) -> None:
+        self.group, self._crews = group, crews
+        self._strategy, self._link = strategy, link
+        self._rows: dict[int, list[tf.Variable]] = {}
+        self._counts: dict[int, tf.Variable] = {}
+        count = len(group.places)
+        with strategy.scope():
+            self.steps = _zeros([], tf.int64)
+            self.contributions = _zeros([count], tf.int64)
+            self.attempts = _zeros([count], tf.int64)
+            self._stamps = tf.Variable(tf.fill([count], tf.constant(-1, tf.int64)), trainable=False)
+            for task, crew in crews.items():
+                size = len(group.places_of(task))
+                kept = [*crew.update.variables_of(), *crew.statistics()]
+                self._rows[task] = [_rows_beside(variable, size) for variable in kept]
+                self._counts[task] = _zeros([size], tf.float32)
+        self._graphs = {task: self._build_contribution(task) for task in crews}
+        self._apply = tf.function(self._apply_once, autograph=False)
+        self._read = tf.function(self._copy, autograph=False)
+        self.state = tf.train.Checkpoint(
+            steps=self.steps,
+            contributions=self.contributions,
+            attempts=self.attempts,
+            networks=[crew.member.network for crew in crews.values()],
+        )
+
+    def read(self) -> None:
+        """Makes the group read the parameters as they are now."""
+        self._read()
+
+    def contribute(self, coordinator: Any, step: int) -> list[Figures]:
+        """Lets the cluster compute a contribution for every worker of the group.
+
+        Args:
+          coordinator: `tf.distribute.coordinator.ClusterCoordinator`; gives each to
+            a worker that is free, and again to another if that one dies.
+          step: number of updates of this group before.
+
+        Returns:
+          `samples` and the summed loss terms of each worker, by name.
+        """
+        scheduled = []
+        for number, place in enumerate(self.group.places):
+            row = self.group.places_of(place.task).index(place)
+            numbers = (number, row, place.worker, step)
+            arguments = tuple(tf.constant(one, tf.int64) for one in numbers)
+            scheduled.append(coordinator.schedule(self._graphs[place.task], args=arguments))
+        return [{name: float(value) for name, value in one.fetch().items()} for one in scheduled]
+
+    def is_complete(self, step: int) -> bool:
+        """Tells whether the contributions of all workers to a step are there."""
+        return bool(np.all(self._stamps.numpy() == step))
+
+    def apply(self, is_frozen: bool) -> Figures:
+        """Updates the parameters by all contributions, and makes the group read them.
+
+        Args:
+          is_frozen: as `Update.apply` takes it.
+
+        Returns:
+          What the updates give, by task's label and name.
+        """
+        figures = self._apply(tf.constant(is_frozen))
+        return {name: float(value) for name, value in figures.items()}
+
+    def _build_contribution(self, task: int) -> Any:
+        """Returns the graph by which a worker makes and hands in its contribution."""
+        crew, count = self._crews[task], self.group.places_of(task)[0].num_workers
+        specs = tf.nest.flatten(crew.specification)
+
+        def contribute(
+            number: tf.Tensor, row: tf.Tensor, index: tf.Tensor, step: tf.Tensor
+        ) -> Tensors:
+            """Makes one contribution and hands it in; runs in a worker."""
+            message = request(self._link.flags, (task, index, count), step)
+            flat = self._link.ask(message, [spec.dtype for spec in specs])
+            for tensor, spec in zip(flat, specs, strict=True):
+                tensor.set_shape(spec.shape)
+            batch = tf.nest.pack_sequence_as(crew.specification, flat)
+            figures, values = self._strategy.run(self._differentiate, args=(task, *batch))
+            self.attempts.scatter_nd_add([[number]], tf.ones([1], tf.int64))
+            with tf.control_dependencies([*values, figures["samples"]]):
+                is_due = tf.equal(self.steps, step)
+            counted = [*zip(self._rows[task], values, strict=True)]
+            counted.append((self._counts[task], figures["samples"]))
+            tf.cond(is_due, lambda: self._write(number, row, step, counted), lambda: False)
+            return figures
+
+        return tf.function(contribute, autograph=False)
+
+    def _write(
+        self,
+        number: tf.Tensor,
+        row: tf.Tensor,
+        step: tf.Tensor,
+        values: Sequence[tuple[tf.Variable, tf.Tensor]],
+    ) -> tf.Tensor:
+        """Writes a contribution; its row has no stamp while it is not whole."""
+        stamp = _scatter(self._stamps, number, tf.constant(-1, tf.int64))
+        with tf.control_dependencies([stamp]):
+            written = [_scatter(rows, row, value) for rows, value in values]
+        with tf.control_dependencies(written):
+            stamp = _scatter(self._stamps, number, step)
+        with tf.control_dependencies([stamp]):
+            return tf.constant(True)
+
+    def _differentiate(
+        self, task: int, inputs: Tensors, targets: Tensors
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """Returns summed losses, and what a worker hands in: gradients and statistics."""
+        crew = self._crews[task]
+        member, copies = crew.member, {id(one): copy for one, copy in crew.copied()}
+        targets = complete_targets(member.task, inputs, targets)
+        samples = tf.reduce_sum(member.task.count_samples(targets))
+        with tf.GradientTape() as tape, collected_statistics() as collected:
+            outputs = member.network(inputs, training=True)
+            terms = {
+                name: tf.reduce_sum(tf.cast(loss, tf.float32))
+                for name, loss in member.task.compute_losses(targets, outputs).items()
+            }
+            if penalties := member.network.losses:
+                # As all terms, it is divided by the samples of all workers.
+                terms["penalty"] = tf.add_n(penalties) * samples
+            total = tf.add_n(list(terms.values()))
+        gradients = tape.gradient(
+            total,
+            [copies[id(variable)] for variable in crew.update.variables_of()],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        found = {id(variable): value for variable, value in collected}
+        if len(found) != len(collected):
+            raise ValueError("a batch normalization was called twice; its statistics would clash")
+        statistics = [found.get(id(one), one) for one in crew.statistics()]
+        terms["samples"] = samples
+        return terms, [tf.convert_to_tensor(one) for one in (*gradients, *statistics)]
+
+    def _apply_once(self, is_frozen: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Makes one update of each task, counts it and reads the parameters."""
+        figures: dict[str, tf.Tensor] = {}
+        with tf.device(self._link.server):
+            for task, crew in self._crews.items():
+                samples = tf.maximum(tf.add_n(tf.unstack(self._counts[task])), 1.0)
+                sums = [tf.add_n(tf.unstack(rows)) for rows in self._rows[task]]
+                size = len(crew.update.variables_of())
+                gradients = [one / samples for one in sums[:size]]
+                found = self._strategy.run(crew.update.apply, args=({0: gradients}, is_frozen))
+                figures |= {crew.member.label(name): value for name, value in found.items()}
+                count = len(self.group.places_of(task))
+                for variable, total in zip(crew.statistics(), sums[size:], strict=True):
+                    is_count = variable.dtype.is_integer
+                    variable.assign(total // count if is_count else total / count)
+            self.contributions.assign_add(tf.ones_like(self.contributions))
+            self.steps.assign_add(1)
+            self._copy()
+        return figures
+
+    def _copy(self) -> None:
+        """Copies the trained parameters into the group's own."""
+        for crew in self._crews.values():
+            for trained, copy in crew.copied():
+                copy.assign(trained)
+
+
+def merge_statistics(crews: Sequence[Crew]) -> None:
+    """Gives the trained networks the mean of the moving statistics of all groups.
+
+    Args:
+      crews: of all groups; those of one backbone share its layers.
+    """
+    found: dict[int, tuple[tf.Variable, list[tf.Variable]]] = {}
+    for crew in crews:
+        for trained, own in crew.paired_statistics():
+            found.setdefault(id(trained), (trained, []))[1].append(own)
+    for trained, all_own in found.values():
+        total = tf.add_n([tf.convert_to_tensor(own) for own in all_own])
+        trained.assign(total // len(all_own) if trained.dtype.is_integer else total / len(all_own))
+
+
+def _moving_statistics(network: tf.keras.Model) -> list[tf.Variable]:
+    """Returns the moving statistics of a network that training moves."""
+    return [
+        variable
+        for module in network.submodules
+        if isinstance(module, ParameterFreeBatchNorm)
+        for variable in module.statistics_variables
+    ]
+
+
+def _zeros(shape: Sequence[int], dtype: tf.DType) -> tf.Variable:
+    """Returns a variable that is not trained."""
+    return tf.Variable(tf.zeros(shape, dtype), trainable=False)
+
+
+def _rows_beside(variable: tf.Variable, count: int) -> tf.Variable:
+    """Returns zeros for each of some workers, on the server of a variable."""
+    with tf.device(variable.device):
+        return _zeros([count, *variable.shape], variable.dtype)
+
+
+def _scatter(rows: tf.Variable, row: tf.Tensor, value: tf.Tensor) -> tf.Operation:
+    """Writes one row of a variable."""
+    return tf.raw_ops.ResourceScatterUpdate(
+        resource=rows.handle,
+        indices=row[tf.newaxis],
+        updates=tf.cast(value, rows.dtype)[tf.newaxis],
+    )

@@ -1,0 +1,272 @@
+"""Who waits for whom: groups of workers, and a simulation of their updates."""
+
+import dataclasses
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+
+from tfcolor.core.errors import UsageError
+
+MODES = ("hybrid", "synchronous", "asynchronous")
+
+
+class Place(NamedTuple):
+    """One of the workers of a task.
+
+    Attributes:
+      task: number of the task.
+      worker: number of this one among those of the task, from 0.
+      num_workers: how many these are.
+    """
+
+    task: int
+    worker: int
+    num_workers: int
+
+
+class Group(NamedTuple):
+    """Workers whose gradients are applied together, at parameters that all of them read.
+
+    Attributes:
+      places: its workers, those of one task after those of another.
+    """
+
+    places: tuple[Place, ...]
+
+    @property
+    def tasks(self) -> tuple[int, ...]:
+        """Returns the numbers of its tasks, each once, in order."""
+        return tuple(dict.fromkeys(place.task for place in self.places))
+
+    def places_of(self, task: int) -> tuple[Place, ...]:
+        """Returns its workers of one task."""
+        return tuple(place for place in self.places if place.task == task)
+
+
+def plan_groups(mode: str, workers: Sequence[int]) -> tuple[Group, ...]:
+    """Returns who waits for whom.
+
+    Args:
+      mode: "hybrid" for a group of each task's workers, "synchronous" for one
+        group of all, "asynchronous" for a group of each worker.
+      workers: how many each task has, at least 1.
+
+    Returns:
+      The groups, in the order of the tasks.
+
+    Raises:
+      ValueError: if the mode is none of these, or a task has no worker.
+
+    References:
+      Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
+      section 5 (hybrid aggregation).
+
+    Example:
+      >>> [group.tasks for group in plan_groups("hybrid", (2, 1))]
+      [(0,), (1,)]
+      >>> [len(group.places) for group in plan_groups("synchronous", (2, 1))]
+      [3]
+    """
+    if not workers or min(workers) < 1:
+        raise ValueError(f"workers={tuple(workers)}: expected at least 1 for each task")
+    own = [
+        tuple(Place(task, index, count) for index in range(count))
+        for task, count in enumerate(workers)
+    ]
+    places = [place for of_task in own for place in of_task]
+    if mode == "hybrid":
+        return tuple(Group(of_task) for of_task in own)
+    if mode == "synchronous":
+        return (Group(tuple(places)),)
+    if mode == "asynchronous":
+        return tuple(Group((place,)) for place in places)
+    raise ValueError(f"mode={mode!r}: expected one of {', '.join(MODES)}")
+
+
+def share_workers(given: Sequence[int], num_tasks: int, num_workers: int) -> tuple[int, ...]:
+    """Returns how many workers each task has.
+
+    Args:
+      given: what the user says; empty to share all of them out.
+      num_tasks: of the run.
+      num_workers: of the cluster.
+
+    Returns:
+      One number for each task; the first tasks have more where it does not come
+      out even.
+
+    Raises:
+      UsageError: if there are too few workers, or not a number for each task.
+    """
+    text = f"--task_workers={','.join(map(str, given))}"
+    if not given:
+        shared = [len(range(task, num_workers, num_tasks)) for task in range(num_tasks)]
+        if 0 in shared:
+            raise UsageError(
+                f"{num_tasks} tasks and {num_workers} workers in TF_CONFIG: expected a worker for"
+                " each task at least"
+            )
+        return tuple(shared)
+    if len(given) != num_tasks or min(given) < 1:
+        raise UsageError(f"{text}: expected {num_tasks} numbers from 1, one for each task")
+    if sum(given) > num_workers:
+        raise UsageError(f"{text}: TF_CONFIG has {num_workers} workers, fewer than {sum(given)}")
+    return tuple(given)
+
+
+class UpdateEvent(NamedTuple):
+    """One update of the shared parameters.
+
+    Attributes:
+      seconds: when, since the start.
+      group: number of the group whose gradients are applied.
+      step: how many updates of this group came before.
+      places: the workers whose gradients are in it.
+      staleness: updates of other groups since this one read the parameters.
+    """
+
+    seconds: float
+    group: int
+    step: int
+    places: tuple[Place, ...]
+    staleness: int
+
+
+StepTime: TypeAlias = Callable[[Place, int], float]
+"""From a worker and the number of its step to how long it computes, seconds."""
+
+
+def order_updates(
+    groups: Sequence[Group], step_time: StepTime, num_backups: int = 0
+) -> Iterator[UpdateEvent]:
+    """Yields the updates of a cluster in the order of their times, without end.
+
+    A group begins a step when its update before is applied, and ends it when all
+    of its workers have finished but the slowest `num_backups` of each task, whose
+    gradients are thrown away. Of updates at the same time the first group's is
+    first.
+
+    Args:
+      groups: who waits for whom.
+      step_time: asked once for each worker and step.
+      num_backups: workers of each task and group that are not waited for.
+
+    Yields:
+      Updates.
+
+    Raises:
+      ValueError: if a group would wait for nobody.
+
+    References:
+      Chen, Monga, Bengio, Jozefowicz. Revisiting Distributed Synchronous SGD.
+      ICLR Workshop 2016 (backup workers).
+    """
+    for group in groups:
+        for task in group.tasks:
+            if not 0 <= num_backups < len(group.places_of(task)):
+                raise ValueError(
+                    f"num_backups={num_backups}: a group has {len(group.places_of(task))} workers"
+                    f" of task {task}, and has to wait for one at least"
+                )
+    queue: list[tuple[float, int, int, tuple[Place, ...]]] = []
+    read = [0] * len(groups)
+    for number, group in enumerate(groups):
+        seconds, places = _finish(group, 0, step_time, num_backups)
+        heapq.heappush(queue, (seconds, number, 0, places))
+    applied = 0
+    while True:
+        now, number, step, places = heapq.heappop(queue)
+        yield UpdateEvent(now, number, step, places, applied - read[number])
+        applied += 1
+        read[number] = applied
+        seconds, places = _finish(groups[number], step + 1, step_time, num_backups)
+        heapq.heappush(queue, (now + seconds, number, step + 1, places))
+
+
+def _finish(
+    group: Group, step: int, step_time: StepTime, num_backups: int
+) -> tuple[float, tuple[Place, ...]]:
+    """Returns how long a group computes, and who is in time."""
+    longest, kept = 0.0, []
+    for task in group.tasks:
+        seconds = {place: step_time(place, step) for place in group.places_of(task)}
+        in_time = sorted(seconds, key=lambda place: seconds[place])
+        in_time = in_time[: len(in_time) - num_backups]
+        longest = max(longest, seconds[in_time[-1]])
+        kept += sorted(in_time)
+    return longest, tuple(kept)
+
+
+class Rule(Protocol):
+    """An optimizer of one task: its own memory of what it updates."""
+
+    def __call__(self, gradient: np.ndarray, is_trunk: bool) -> np.ndarray:
+        """Returns what to add to the trunk or to the head.
+
+        Args:
+          gradient: float64 [...], of either.
+          is_trunk: which of them.
+
+        Returns:
+          float64 [...] of the same shape.
+        """
+
+
+@dataclasses.dataclass(eq=False)
+class SimulatedTask:
+    """A task of a simulated run.
+
+    Args:
+      head: float64, its own parameters, of any shape.
+      gradient: from trunk, head, place and step to the gradients of both.
+      rule: its optimizer, which remembers.
+    """
+
+    head: np.ndarray
+    gradient: Callable[[np.ndarray, np.ndarray, Place, int], tuple[np.ndarray, np.ndarray]]
+    rule: Rule
+
+
+class ParameterSimulation:
+    """Tasks that share a trunk as on a cluster, in one process and in a given order.
+
+    Every group computes at the trunk and heads that it last read; it reads after
+    an update of its own, and never in between.
+
+    Args:
+      groups: who waits for whom.
+      tasks: by number; their heads change.
+      trunk: float64, the shared parameters, of any shape.
+
+    Attributes:
+      trunk: the shared parameters as they are now.
+    """
+
+    def __init__(
+        self, groups: Sequence[Group], tasks: Sequence[SimulatedTask], trunk: np.ndarray
+    ) -> None:
+        self.trunk = np.array(trunk, np.float64)
+        self._groups, self._tasks = groups, tasks
+        self._read = [self._snapshot(group) for group in groups]
+
+    def apply(self, event: UpdateEvent) -> None:
+        """Makes one update and lets its group read the parameters anew.
+
+        Args:
+          event: whose gradients are in it; its time does not matter.
+        """
+        trunk, heads = self._read[event.group]
+        for task in self._groups[event.group].tasks:
+            own, places = self._tasks[task], [one for one in event.places if one.task == task]
+            pairs = [own.gradient(trunk, heads[task], place, event.step) for place in places]
+            trunk_gradient = np.mean([pair[0] for pair in pairs], axis=0)
+            head_gradient = np.mean([pair[1] for pair in pairs], axis=0)
+            self.trunk = self.trunk + own.rule(trunk_gradient, True)
+            own.head = own.head + own.rule(head_gradient, False)
+        self._read[event.group] = self._snapshot(self._groups[event.group])
+
+    def _snapshot(self, group: Group) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Returns the parameters that a group reads now."""
+        return self.trunk.copy(), {task: self._tasks[task].head.copy() for task in group.tasks}
