@@ -7,7 +7,14 @@ from tfcolor.config.command import execute
 from tfcolor.analyze import COMMAND
 from tfcolor.config.analyzing import ANALYSES
 
-RUNLESS = ("variations", "permutations", "divergence_shapes", "loss_curves", "utility")
+RUNLESS = (
+    "variations",
+    "permutations",
+    "divergence_shapes",
+    "loss_curves",
+    "utility",
+    "synchronization_speed",
+)
 OF_PARTS = ("parts", "feature_transformation", "class_mixtures")
 SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
 
@@ -45,6 +52,10 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
         "utility": [
             *(f"--utility_{one}=5:{scores},50:{scores}" for one in ("scratch", "tuned")),
             "--utility_metric=mean_iou",
+        ],
+        "synchronization_speed": [
+            "--synchronization_workers=2,4",
+            "--synchronization_num_steps=20",
         ],
     }[name]
     more += [] if name in RUNLESS else [f"--model={run}"]

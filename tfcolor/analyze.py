@@ -5,8 +5,7 @@ Examples:
       --images=VOC2012/val --output=analysis/shift
   tfcolor analyze --analysis=top_activations --model=runs/color --tap=fc7 --features=3,17 \
       --images=photos --output=analysis/top
-  tfcolor analyze --analysis=top_activations --model=runs/color --other_model=runs/segmentation \
-      --selection=active --num_features=12 --output=analysis/reuse
+  tfcolor analyze --analysis=synchronization_speed --output=analysis/speed
   tfcolor analyze --analysis=first_filters --model=runs/color --output=analysis/filters
   tfcolor analyze --analysis=learning_curve --model=runs/color --metric=mean_iou \
       --downstream=0:random.json,200000:early.json,500000:late.json --output=analysis/curve
@@ -26,7 +25,8 @@ median and quartiles by layer. top_activations cuts patches around the strongest
 from a photograph, in their own colors. first_filters shows the kernels of the first layer, and
 learning_curve the training loss with its rate drops and what snapshots were worth downstream.
 gradient_norm draws the loss with the norm of its gradient, loss_curves the losses of several runs,
-divergence_shapes what alpha-beta divergences cost, and utility what pretraining is worth in labels.
+divergence_shapes what alpha-beta divergences cost, utility what pretraining is worth in labels, and
+synchronization_speed how fast clusters train whose workers wait for all, for their task, or not.
 
 The others draw chapter 1. variations shows examples of each place of --images, a row for each;
 parts and class_mixtures what one or two runs of fit_parts learned; feature_transformation codes
