@@ -144,7 +144,11 @@ def draw_speeds(speeds: Sequence[Speed]) -> Figure:
             heights = [getattr(one, name) for one in own]
             axes.plot([one.workers for one in own], heights, marker="o", ms=3, label=mode)
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log" if name == "images_per_second" else "symlog")
+        if name == "images_per_second":
+            axes.set_yscale("log")
+        else:
+            axes.set_yscale("symlog")
+            axes.set_ylim(bottom=-0.2)
         axes.set(xlabel="workers", ylabel=label)
         axes.grid(color="#dddddd", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
