@@ -10,8 +10,8 @@ that scikit-image and scikit-learn bring along.
   and written while the network runs.
 - memory: the largest resident size of a job of 200 files, and of one of 2,000.
   Expected: the same to 5 % where these are copies of the same 200 photographs. With
-  more photographs it grows a little until 1,024 kernels are compiled, some for every
-  size: 10 %.
+  more photographs it grows a little, as something is kept for every size at which the
+  network looks, most of it by oneDNN: 10 %.
 - kills: a job of 2,000 files in nested folders with odd names, 20 of them damaged,
   that is killed three times. Expected: each good file is done once, each bad one
   is named, and no temporary file is left.
