@@ -86,6 +86,16 @@ def test_clusters_that_are_too_small_are_refused():
         simulate_speeds(dataclasses.replace(FIXED, num_backups=2))
     with pytest.raises(UsageError, match=r"--synchronization_step_seconds=1\.0,0: expected"):
         simulate_speeds(dataclasses.replace(FIXED, step_seconds=(1.0, 0)))
+    with pytest.raises(UsageError, match="--synchronization_workers is empty"):
+        simulate_speeds(dataclasses.replace(FIXED, workers=()))
+
+
+def test_a_cluster_that_makes_no_update_is_refused():
+    options = SynchronizationSpeedOptions(workers=(512,), spread=3.0, num_steps=10)
+    draws = (dataclasses.replace(options, seed=seed) for seed in range(20))
+    with pytest.raises(UsageError, match=r"num_steps=10: 512 \w+ workers make no update"):
+        for one in draws:
+            simulate_speeds(one)
 
 
 def test_findings_show_every_cluster():

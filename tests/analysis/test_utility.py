@@ -69,5 +69,5 @@ def test_mistakes_are_named(write):
         measure_utility(UtilityOptions((f"0:{scratch[0].split(':')[1]}",), tuned))
     with pytest.raises(UserError, match="--utility_tuned has 1 or 2 results for a number"):
         measure_utility(UtilityOptions(scratch, (*tuned, tuned[0])))
-    with pytest.raises(UserError, match=r"--metric=f1: .* has no such number"):
+    with pytest.raises(UserError, match=r"--utility_metric=f1: .* has no such number"):
         measure_utility(UtilityOptions(scratch, tuned, metric="f1"))

@@ -45,6 +45,10 @@ def test_other_strategies_need_no_cluster(monkeypatch):
         (("--task=distillation",), "--task=distillation with"),
         (("--task=rotation,rotation", "--split_weights"), "--split_weights with"),
         (("--task=rotation,rotation", "--task_order=round_robin"), "--task_order=round_robin with"),
+        (
+            ("--task=rotation,rotation", "--optimizer=adam", "--task_weights=1,2"),
+            "--optimizer=adam and --task_weights with",
+        ),
     ],
 )
 def test_what_cannot_be_trained_so_is_refused(stand_in, flags, message, capsys, tmp_path):

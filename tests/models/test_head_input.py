@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.core.errors import UsageError
+from tfcolor.core.features import unrectified_top
 from tfcolor.heads.dense import DenseHead
 from tfcolor.heads.histogram import HistogramHead
 from tfcolor.models.head_input import HeadInput, mixable_taps, readable_taps
@@ -73,6 +74,19 @@ def test_maps_that_are_rectified_already_are_mixed_as_they_are():
     expected = sum(features[name] for name in names) / np.sqrt(3)
     np.testing.assert_allclose(found["top"], expected, rtol=1e-5)
     np.testing.assert_array_equal(found["conv1"], features["conv1"])
+
+
+def test_collapsed_maps_of_a_chain_are_mixed_for_whatever_reads_its_top():
+    backbone = _build("alexnet", width_multiplier=1 / 64)
+    names = mixable_taps(backbone, ("all",))
+    assert names == ("fc6", "fc7")
+    side = backbone.canonical_size
+    features = backbone(_images((side, side)), convolutional=False)
+    found = HeadInput(backbone, names, 0.1, is_activated=False)(features)
+    expected = (features["fc6"] + features["fc7"]) / np.sqrt(2)
+    np.testing.assert_allclose(found["top"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(unrectified_top(found), found["top"])
+    assert "fc6" not in found
 
 
 def test_the_last_map_is_always_mixed():

@@ -203,6 +203,21 @@ def test_rmsprop_agrees_with_numpy(momentum):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["multi_adam", "rmsprop"])
+def test_a_task_alone_keeps_its_weight(optimizer):
+    """As where every task has an update of its own, upon parameter servers."""
+    moves = []
+    for weight in (1.0, 0.25):
+        joint = JointOptions(task_weights=(weight,))
+        update = _build({"optimizer": optimizer}, joint, num_tasks=1)
+        before = _start(update)
+        update.set_rate(0.01)
+        tf.distribute.get_strategy().run(update.apply, args=({0: _with_head(SECOND)},))
+        moves.append(np.concatenate([np.ravel(one) for one in _moved(update, before)]))
+    assert np.abs(moves[0]).max() > 0
+    np.testing.assert_allclose(moves[1], moves[0] / 4, rtol=1e-3, atol=1e-6)
+
+
 def test_a_gradient_that_is_not_finite_leaves_its_task_out():
     update = _build({"optimizer": "norm_sgd", "momentum": 0.0})
     before = _start(update)

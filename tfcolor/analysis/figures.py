@@ -1,7 +1,7 @@
 """Figures of what networks learned, drawn without a display."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def draw_feature_shift(layers: Sequence[Mapping[str, Any]], title: str) -> Figur
     floor = 1.1 * float(np.nanmin([*low, *middle, 0.0]))
     axes.set(ylabel="correlation of a feature before and after", ylim=(floor, 1.0))
     axes.set_title(title, fontsize=9, wrap=True)
-    _strip(axes)
+    strip_axes(axes)
     return figure
 
 
@@ -157,7 +157,7 @@ def draw_learning_curve(
     axes.set_ylabel("training loss", color=BLUE)
     for step in drops:
         axes.axvline(step, color=GRAY, ls="--", lw=1.2)
-    _strip(axes)
+    strip_axes(axes)
     if results:
         right = axes.twinx()
         right.plot(*zip(*results, strict=True), "s", color=RED)
@@ -215,8 +215,13 @@ def _filter_pictures(kernel: np.ndarray) -> list[np.ndarray]:
     return list(np.round(255 * scaled).astype(np.uint8))
 
 
-def _strip(axes: Axes) -> None:
-    """Leaves out what carries no information, and adds a faint grid."""
+def strip_axes(axes: Axes, grid: Literal["both", "x", "y"] = "y") -> None:
+    """Leaves out what carries no information, and adds a faint grid.
+
+    Args:
+      axes: what to change.
+      grid: of which axis the grid shows the ticks.
+    """
     axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", lw=0.6)
+    axes.grid(axis=grid, color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)

@@ -189,15 +189,16 @@ def smooth(values: np.ndarray, weight: float) -> np.ndarray:
 
 
 def read_result(
-    text: str, metric: str, flag: str = "--downstream", number: str = "STEP"
+    text: str, metric: str, name: str = "downstream", number: str = "STEP", prefix: str = ""
 ) -> dict[str, Any]:
     """Reads a downstream result, as of a snapshot.
 
     Args:
       text: "STEP:FILE.json".
       metric: the key of the number, with dots between nested ones.
-      flag: that gave the text, for errors.
+      name: of the option that gave the text, for errors.
       number: what the number before the file is called, for errors.
+      prefix: of the flags of these options, for errors.
 
     Returns:
       `step`, `value` and `file`.
@@ -206,6 +207,7 @@ def read_result(
       UsageError: if the text is not of this form.
       UserError: if the file cannot be read or lacks the number.
     """
+    flag = f"--{prefix}{name}"
     step, separator, file = text.partition(":")
     if not (step.isdecimal() and separator and file):
         raise UsageError(f"{flag}={text}: expected {number}:FILE.json, as 1000:scores.json")
@@ -216,7 +218,7 @@ def read_result(
     numbers = dict(_numbers(content)) if isinstance(content, dict) else {}
     if metric not in numbers:
         known = ", ".join(numbers) or "none"
-        raise UserError(f"--metric={metric}: {file} has no such number; it has {known}")
+        raise UserError(f"--{prefix}metric={metric}: {file} has no such number; it has {known}")
     return {"step": int(step), "value": numbers[metric], "file": file}
 
 

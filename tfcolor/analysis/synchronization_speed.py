@@ -11,7 +11,13 @@ from matplotlib.figure import Figure
 from tfcolor.analysis.findings import Findings
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
-from tfcolor.training.synchronization import MODES, Place, order_updates, plan_groups
+from tfcolor.training.synchronization import (
+    MODES,
+    Place,
+    order_updates,
+    plan_groups,
+    share_evenly,
+)
 
 NAME = "synchronization_speed"
 
@@ -75,9 +81,12 @@ def simulate_speeds(options: SynchronizationSpeedOptions) -> list[Speed]:
       workers have nobody to leave behind and take no backups.
 
     Raises:
-      UsageError: if a cluster is too small for its tasks and backups.
+      UsageError: if there is no cluster, one is too small for its tasks and
+        backups, or one makes no update.
       UserError: if a file of step times cannot be read.
     """
+    if not options.workers:
+        raise UsageError("--synchronization_workers is empty: expected sizes of clusters")
     draw, num_tasks = _step_times(options)
     return [
         _simulate(mode, count, options, draw, num_tasks)
@@ -96,7 +105,8 @@ def show_synchronization_speed(options: SynchronizationSpeedOptions) -> Findings
       `clusters`: of each its `mode`, `workers` and what `Speed` has.
 
     Raises:
-      UsageError: if a cluster is too small for its tasks and backups.
+      UsageError: if there is no cluster, one is too small for its tasks and
+        backups, or one makes no update.
       UserError: if a file of step times cannot be read.
 
     References:
@@ -216,7 +226,7 @@ def _simulate(
     mode: str, count: int, options: SynchronizationSpeedOptions, draw: Draw, num_tasks: int
 ) -> Speed:
     """Simulates one cluster."""
-    workers = [len(range(task, count, num_tasks)) for task in range(num_tasks)]
+    workers = share_evenly(num_tasks, count)
     backups = 0 if mode == "asynchronous" else options.num_backups
     if min(workers) <= backups:
         raise UsageError(
@@ -242,11 +252,16 @@ def _simulate(
         updates, stale = updates + 1, stale + event.staleness
         for task in groups[event.group].tasks:
             by_task[task] += 1
+    if not updates:
+        raise UsageError(
+            f"--synchronization_num_steps={options.num_steps}: {count} {mode} workers make no"
+            " update in that time, expected more steps"
+        )
     return Speed(
         mode,
         count,
         kept * options.examples_per_worker / end,
         tuple(number / end for number in by_task),
-        stale / max(updates, 1),
-        1 - kept / max(made, 1),
+        stale / updates,
+        1 - kept / made,
     )

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfcolor.analysis.figures import BLUE, GRAY, RED
+from tfcolor.analysis.figures import BLUE, GRAY, RED, strip_axes
 from tfcolor.analysis.findings import Findings
 from tfcolor.analysis.learning_curve import read_result
 from tfcolor.core.errors import UsageError, UserError
@@ -28,6 +27,8 @@ from tfcolor.metrics.utility import (
 )
 
 NAME = "utility"
+PREFIX = "utility_"
+"""Of the flags of its options."""
 MARKERS = {EXACT: "o", ABOVE: "^", BELOW: "v"}
 
 
@@ -147,26 +148,19 @@ def draw_utility(
     lower.set_xticks(counts, [str(count) for count in counts])
     lower.minorticks_off()
     for axes in (upper, lower):
-        _strip(axes)
+        strip_axes(axes, "both")
     return figure
-
-
-def _strip(axes: Axes) -> None:
-    """Leaves out what carries no information, and adds a faint grid."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#dddddd", lw=0.6)
-    axes.set_axisbelow(True)
 
 
 def _read_curve(options: UtilityOptions, name: str) -> dict[int, list[float]]:
     """Returns the accuracies of all seeds by number of labels, in rising order."""
     texts: tuple[str, ...] = getattr(options, name)
-    flag = f"--utility_{name}"
+    flag = f"--{PREFIX}{name}"
     if not texts:
         raise UsageError(f"{flag} is not given: name results as LABELS:FILE.json")
     found: dict[int, list[float]] = {}
     for text in texts:
-        result = read_result(text, options.metric, flag, "LABELS")
+        result = read_result(text, options.metric, name, "LABELS", PREFIX)
         found.setdefault(result["step"], []).append(result["value"])
     if 0 in found:
         raise UsageError(f"{flag}: expected positive numbers of labels")

@@ -101,7 +101,7 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (TopActivationsOptions, ""),
     (LearningCurveOptions, ""),
     (LossCurvesOptions, ""),
-    (UtilityOptions, "utility_"),
+    (UtilityOptions, utility.PREFIX),
     (DivergenceShapesOptions, "divergence_shapes_"),
     (SynchronizationSpeedOptions, "synchronization_"),
     (PhotographOptions, ""),
@@ -169,7 +169,7 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
         curves = read_options(LossCurvesOptions, "", flag_values).curves
         return compare_losses(curves, flag_values.smoothing)
     if chosen.analysis == utility.NAME:
-        return measure_utility(read_options(UtilityOptions, "utility_", flag_values))
+        return measure_utility(read_options(UtilityOptions, utility.PREFIX, flag_values))
     if chosen.analysis == gradient_norm.NAME:
         return trace_gradient(chosen.model, flag_values.smoothing)
     if chosen.analysis == divergence_shapes.NAME:

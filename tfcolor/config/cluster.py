@@ -218,6 +218,9 @@ def _check(experiment: Experiment) -> None:
         "--precision=mixed_float16": experiment.training.precision == "mixed_float16",
         "--split_weights": experiment.joint.split_weights,
         "--task_order=round_robin": experiment.joint.task_order == "round_robin",
+        # Each task has an Adam of its own here, which divides the weight out.
+        "--optimizer=adam and --task_weights": experiment.optimization.optimizer == "adam"
+        and bool(experiment.joint.task_weights),
     }
     for flag, is_given in reasons.items():
         if is_given:

@@ -14,13 +14,14 @@ from tfcolor.core.taps import map_size
 from tfcolor.data.depth_views import based_size
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_depths import depth_annotation
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.depth_errors import ErrorsByDepth
 from tfcolor.evaluation.depth_figures import ShownDepth, draw_depth_errors, draw_depth_sheet
 from tfcolor.evaluation.depth_scores import DepthScores
 from tfcolor.evaluation.examples import LabelledImages
 from tfcolor.evaluation.mean_depth import MeanDepthMap
 from tfcolor.evaluation.reports import Reports, ranked_blocks
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
+from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.metrics.depth import MIN_DEPTH
 
 Showing = Callable[[int], ShownDepth]
@@ -34,7 +35,7 @@ class DepthEvaluationOptions:
     num_images: int = option(0, "measure only the first so many images; 0 for all", minimum=0)
 
 
-class DepthProtocol:
+class DepthProtocol(NetworkProtocol[DepthEvaluationOptions]):
     """Predicts the depth of every pixel of whole images.
 
     Several networks are an ensemble: the mean of their predictions counts. Beside
@@ -53,13 +54,9 @@ class DepthProtocol:
     """
 
     name = "depth"
-    subject = NETWORKS
     task = "depth"
     takes_several = True
     Options = DepthEvaluationOptions
-
-    def __init__(self, options: DepthEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

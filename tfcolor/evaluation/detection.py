@@ -12,6 +12,7 @@ from tfcolor.core.options import option
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_boxes import box_annotation
 from tfcolor.data.sources.boxes import ObjectBoxes
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.box_prediction import BoxPredictor
 from tfcolor.evaluation.class_figures import draw_precision_recall
 from tfcolor.evaluation.detection_figures import ShownDetections, draw_detection_sheet
@@ -19,7 +20,7 @@ from tfcolor.evaluation.detection_scores import DetectionScores
 from tfcolor.evaluation.examples import LabelledImages
 from tfcolor.evaluation.label_map_figures import draw_class_bars
 from tfcolor.evaluation.reports import Reports, ranked_blocks
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
+from tfcolor.evaluation.subjects import TrainedNetwork, named_classes
 
 Showing = Callable[[int], ShownDetections]
 """Detects in the photograph of a row of the table again."""
@@ -41,7 +42,7 @@ class DetectionEvaluationOptions:
     )
 
 
-class DetectionProtocol:
+class DetectionProtocol(NetworkProtocol[DetectionEvaluationOptions]):
     """Finds objects in whole photographs and takes the mean average precision.
 
     Detections are ranked over all photographs, each class by itself, after
@@ -59,13 +60,8 @@ class DetectionProtocol:
     """
 
     name = "voc_detection"
-    subject = NETWORKS
     task = "detection"
-    takes_several = False
     Options = DetectionEvaluationOptions
-
-    def __init__(self, options: DetectionEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

@@ -15,12 +15,13 @@ from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_few_label_curve
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
 from tfcolor.evaluation.linear_classifier import LinearClassifier, choose_strength
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
+from tfcolor.evaluation.subjects import TrainedNetwork
 
 Described = dict[int, tuple[np.ndarray, int]]
 """Features float32 [D] and label by the image's position."""
@@ -42,7 +43,7 @@ class FewLabelOptions(FeatureOptions):
     seed: int = option(0, "chooses the labelled images", minimum=0)
 
 
-class FewLabelProtocol:
+class FewLabelProtocol(NetworkProtocol[FewLabelOptions]):
     """Fits linear classifiers to a frozen backbone's features of few images.
 
     The labelled images are drawn several times among --images, those of fewer
@@ -54,13 +55,7 @@ class FewLabelProtocol:
     """
 
     name = "few_label"
-    subject = NETWORKS
-    task = ""
-    takes_several = False
     Options = FewLabelOptions
-
-    def __init__(self, options: FewLabelOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,
@@ -101,7 +96,7 @@ class FewLabelProtocol:
         )
         orders = draw_orders(members, options.num_draws, options.seed)
         described, unreadable = self._describe_drawn(features, reader, orders)
-        test = joined(list(features.describe(test_images).values()))
+        test = joined(features.describe(test_images).values())
         curve = self._measure(described, unreadable, orders, test)
         reports.write(_rows(curve), self._draw(curve, 1 / len(names)))
         return {

@@ -1,7 +1,7 @@
 """Features of a trained backbone, one vector per image."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ class FrozenFeatures:
         return tf.reshape(cells, [-1, tf.TensorShape(cells.shape[1:]).num_elements()])
 
 
-def joined(described: Sequence[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
+def joined(described: Collection[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the features of several images as one array.
 
     Args:

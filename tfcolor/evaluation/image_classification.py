@@ -12,10 +12,11 @@ from tfcolor.core.options import option
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.transforms import center_view
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_confused_pairs
 from tfcolor.evaluation.examples import LabelledImage, LabelledImages, in_batches
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
+from tfcolor.evaluation.subjects import TrainedNetwork, named_classes
 from tfcolor.metrics.intervals import bootstrap_interval
 from tfcolor.tasks.classification import NUM_GUESSES
 
@@ -28,7 +29,7 @@ class ImageClassificationOptions:
     batch_size: int = option(32, "images that a network sees at a time", minimum=1)
 
 
-class ImageClassificationProtocol:
+class ImageClassificationProtocol(NetworkProtocol[ImageClassificationOptions]):
     """Classifies the middle of each image.
 
     Several networks are an ensemble: the mean of their probabilities decides.
@@ -38,13 +39,9 @@ class ImageClassificationProtocol:
     """
 
     name = "image_classification"
-    subject = NETWORKS
     task = "classification"
     takes_several = True
     Options = ImageClassificationOptions
-
-    def __init__(self, options: ImageClassificationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

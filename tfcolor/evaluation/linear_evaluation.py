@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
 from tfcolor.evaluation.linear_classifier import STRENGTHS, LinearClassifier, choose_strength
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
+from tfcolor.evaluation.subjects import TrainedNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +26,16 @@ class LinearEvaluationOptions(FeatureOptions):
     strengths: tuple[float, ...] = option(
         STRENGTHS,
         "inverse weights of the classifier's penalty among which cross-validation chooses",
+        minimum=1e-12,
     )
 
+    def __post_init__(self) -> None:
+        """Raises UsageError if there is no weight to choose."""
+        if not self.strengths:
+            raise UsageError("--linear_evaluation_strengths is empty: name one weight or several")
 
-class LinearEvaluationProtocol:
+
+class LinearEvaluationProtocol(NetworkProtocol[LinearEvaluationOptions]):
     """Fits a linear classifier to a frozen backbone's features of --images.
 
     The network may be of any task; what it was trained for is discarded. The
@@ -43,13 +51,7 @@ class LinearEvaluationProtocol:
     """
 
     name = "linear_evaluation"
-    subject = NETWORKS
-    task = ""
-    takes_several = False
     Options = LinearEvaluationOptions
-
-    def __init__(self, options: LinearEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,
@@ -82,7 +84,8 @@ class LinearEvaluationProtocol:
         count = len(names) or 2**31
         own = LabelledImages(reader, label_annotation(reader, count))
         others = LabelledImages(tests, label_annotation(tests, count, names))
-        (seen, labels), (unseen, truth) = _describe(features, own), _describe(features, others)
+        seen, labels = joined(features.describe(own).values())
+        unseen, truth = joined(features.describe(others).values())
         strength = self._choose_strength(seen, labels)
         classifier = LinearClassifier(strength).fit(seen, labels)
         accuracy = classifier.accuracy(unseen, truth)
@@ -104,8 +107,3 @@ class LinearEvaluationProtocol:
         if len(strengths) == 1:
             return strengths[0]
         return choose_strength(features, labels, strengths=strengths)
-
-
-def _describe(features: FrozenFeatures, images: LabelledImages) -> tuple[np.ndarray, np.ndarray]:
-    """Returns features float32 [N, D] and labels int64 [N]."""
-    return joined(list(features.describe(images).values()))

@@ -14,11 +14,12 @@ from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_views import corner_crops
 from tfcolor.data.transforms import center_view
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_layer_accuracies
 from tfcolor.evaluation.examples import LabelledImages, in_batches
 from tfcolor.evaluation.image_classification import classification_figures
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
+from tfcolor.evaluation.subjects import TrainedNetwork, named_classes
 
 _IMAGE = tf.TensorSpec([None, None, 3], tf.uint8)
 
@@ -37,7 +38,7 @@ class LinearProbeEvaluationOptions:
     batch_size: int = option(32, "images that the network sees at a time", minimum=1)
 
 
-class LinearProbeProtocol:
+class LinearProbeProtocol(NetworkProtocol[LinearProbeEvaluationOptions]):
     """Measures every classifier of a run of the task linear_probe.
 
     Args:
@@ -50,13 +51,8 @@ class LinearProbeProtocol:
     """
 
     name = "linear_probe"
-    subject = NETWORKS
     task = "linear_probe"
-    takes_several = False
     Options = LinearProbeEvaluationOptions
-
-    def __init__(self, options: LinearProbeEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.core.progress import track
 from tfcolor.data.labels import label_annotation
@@ -16,11 +16,13 @@ from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import presence_annotation
 from tfcolor.data.sources.voc import ABSENT, DIFFICULT, PRESENT, PresenceSource
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_few_label_curve
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
+from tfcolor.evaluation.few_label import class_members
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
+from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.evaluation.svm_classifier import COSTS, SvmClassifier
 from tfcolor.metrics.average_precision import MeanAveragePrecision
 
@@ -31,7 +33,9 @@ class LinearSvmOptions(FeatureOptions):
 
     test_images: str = option("", "images to measure on, in the forms of --images")
     costs: tuple[float, ...] = option(
-        COSTS, "costs of an error among which cross-validation chooses, for each class"
+        COSTS,
+        "costs of an error among which cross-validation chooses, for each class",
+        minimum=1e-12,
     )
     num_per_class: tuple[int, ...] = option(
         (), "learn from so many positives of each class besides, as 1,2,4,8,16,32,64,96", minimum=1
@@ -39,8 +43,13 @@ class LinearSvmOptions(FeatureOptions):
     num_draws: int = option(5, "times that these are drawn", minimum=1)
     seed: int = option(0, "chooses them, and the parts of the cross-validation", minimum=0)
 
+    def __post_init__(self) -> None:
+        """Raises UsageError if there is no cost to choose."""
+        if not self.costs:
+            raise UsageError("--linear_svm_costs is empty: name one cost or several")
 
-class LinearSvmProtocol:
+
+class LinearSvmProtocol(NetworkProtocol[LinearSvmOptions]):
     """Fits one-against-all machines to a frozen backbone's features.
 
     Images have one class each, or show several objects ("voc:FOLDER"), of which
@@ -57,13 +66,7 @@ class LinearSvmProtocol:
     """
 
     name = "linear_svm"
-    subject = NETWORKS
-    task = ""
-    takes_several = False
     Options = LinearSvmOptions
-
-    def __init__(self, options: LinearSvmOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,
@@ -102,8 +105,8 @@ class LinearSvmProtocol:
             LabelledImages(one, _read_presence(one, len(names), reader.class_names))
             for one in (reader, tests)
         )
-        seen, presence = joined(list(features.describe(own).values()))
-        unseen, truth = joined(list(features.describe(others).values()))
+        seen, presence = joined(features.describe(own).values())
+        unseen, truth = joined(features.describe(others).values())
         machines = self._machines().fit(seen, presence)
         scores = machines.scores(unseen)
         total, precisions = _precisions(truth, scores)
@@ -111,7 +114,6 @@ class LinearSvmProtocol:
         by_class = dict(zip(names, precisions, strict=True))
         reports.write(_rows(by_class, machines.costs), self._draw(curve, truth))
         is_single = not isinstance(reader.source, PresenceSource)
-        hits = scores.argmax(axis=1) == truth.argmax(axis=1)
         return {
             "num_images": len(seen),
             "num_test_images": len(unseen),
@@ -122,7 +124,7 @@ class LinearSvmProtocol:
             "mean_average_precision": total,
             "ap_by_class": by_class,
             "cost_by_class": dict(zip(names, machines.costs, strict=True)),
-            "top1_accuracy": float(hits.mean()) if is_single else None,
+            "top1_accuracy": _top1_accuracy(truth, scores, machines) if is_single else None,
             "curve": curve,
         }
 
@@ -223,11 +225,7 @@ def draw_presence(
 
 def _class_names(reader: ExampleReader) -> tuple[str, ...]:
     """Returns the names of the classes, numbers where they have none."""
-    if reader.class_names:
-        return tuple(reader.class_names)
-    labels = label_annotation(reader, 2**31)
-    count = 1 + max(int(labels.read(position)) for position in range(reader.num_examples))
-    return tuple(map(str, range(count)))
+    return tuple(reader.class_names or class_members(reader))
 
 
 def _read_presence(
@@ -247,6 +245,14 @@ def _precisions(truth: np.ndarray, scores: np.ndarray) -> tuple[float, list[floa
     metric.update_state(truth, scores)
     values = metric.per_class().numpy()
     return float(metric.result()), [None if np.isnan(one) else float(one) for one in values]
+
+
+def _top1_accuracy(truth: np.ndarray, scores: np.ndarray, machines: SvmClassifier) -> float:
+    """Returns how often the class of the best machine is the true one."""
+    # The 0 of a class without a machine would beat most machines that there are.
+    is_fitted = np.array([cost is not None for cost in machines.costs])
+    guesses = np.where(is_fitted, scores, -np.inf).argmax(axis=1)
+    return float(np.mean(guesses == truth.argmax(axis=1)))
 
 
 def _rows(

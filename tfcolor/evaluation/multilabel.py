@@ -17,11 +17,12 @@ from tfcolor.data.scene_labels import presence_annotation
 from tfcolor.data.scene_views import corner_crops, random_scaled_crop
 from tfcolor.data.sources.voc import DIFFICULT, PRESENT
 from tfcolor.data.transforms import center_view
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_precision_recall, precision_recall
 from tfcolor.evaluation.examples import LabelledImage, LabelledImages
 from tfcolor.evaluation.label_map_figures import draw_class_bars
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
+from tfcolor.evaluation.subjects import TrainedNetwork, named_classes
 from tfcolor.metrics.average_precision import TIE_PENALTY, VARIANTS, MeanAveragePrecision
 
 _IMAGE = tf.TensorSpec([None, None, 3], tf.uint8)
@@ -52,7 +53,7 @@ class MultilabelEvaluationOptions:
     variant: str = option("step", "what is meant by average precision", choices=VARIANTS)
 
 
-class MultilabelProtocol:
+class MultilabelProtocol(NetworkProtocol[MultilabelEvaluationOptions]):
     """Ranks photographs by each class and takes the mean average precision.
 
     A network's logits are averaged over several crops. Several networks are an
@@ -70,13 +71,9 @@ class MultilabelProtocol:
     """
 
     name = "voc_classification"
-    subject = NETWORKS
     task = "multilabel"
     takes_several = True
     Options = MultilabelEvaluationOptions
-
-    def __init__(self, options: MultilabelEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

@@ -27,5 +27,4 @@ PROTOCOLS: dict[str, Any] = {
     "linear_svm": LinearSvmProtocol,
     "retrieval": RetrievalProtocol,
 }
-"""Classes with `Options` and `subject`; those that measure trained networks say
-of which `task`, empty for any, and whether an ensemble makes sense."""
+"""Classes with `Options` and `subject`; all but colorization are a `NetworkProtocol`."""

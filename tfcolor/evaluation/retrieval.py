@@ -8,12 +8,14 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.core.progress import say
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_neighbors
 from tfcolor.evaluation.examples import LabelledImages
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
@@ -26,7 +28,7 @@ from tfcolor.evaluation.neighbors import (
     vote,
 )
 from tfcolor.evaluation.reports import Reports
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork
+from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.metrics.intervals import bootstrap_interval
 
 RECALLS = (1, 5, 10)
@@ -72,7 +74,7 @@ class Collection(NamedTuple):
     num_unreadable: int
 
 
-class RetrievalProtocol:
+class RetrievalProtocol(NetworkProtocol[RetrievalOptions]):
     """Looks images up by the cosine of their features with those of others.
 
     A query is no neighbor of itself, and equal cosines rank by the order of the
@@ -84,13 +86,7 @@ class RetrievalProtocol:
     """
 
     name = "retrieval"
-    subject = NETWORKS
-    task = ""
-    takes_several = False
     Options = RetrievalOptions
-
-    def __init__(self, options: RetrievalOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,
@@ -112,8 +108,10 @@ class RetrievalProtocol:
           `knn_accuracy`, with its 95 % interval `knn_accuracy_interval`.
 
         Raises:
-          UsageError: if taps are not given as they should be.
-          UserError: if an image has no class, or nothing can be read.
+          UsageError: if taps are not given as they should be, or there are too few
+            images to whiten by.
+          UserError: if an image has no class, nothing can be read, or there is
+            nothing to look among.
         """
         (trained,) = networks
         reports = reports or Reports()
@@ -128,6 +126,11 @@ class RetrievalProtocol:
             queries = _collect(features, others, reader.class_names, whitening)
         else:
             own = range(len(stored.labels))
+            if len(own) < 2:
+                raise UserError(
+                    "--images has a single image that can be read: expected two, or others to look"
+                    " up as --retrieval_query_images"
+                )
         count = max(*RECALLS, options.num_neighbors, NUM_SHOWN)
         found, cosines = nearest_neighbors(queries.vectors, stored.vectors, count, own)
         labels = stored.labels[found]
@@ -159,7 +162,14 @@ class RetrievalProtocol:
         images = LabelledImages(
             reader, Annotation(lambda position: np.zeros([], np.int32), tf.int32)
         )
-        vectors, _ = joined(list(features.describe(images).values()))
+        vectors, _ = joined(features.describe(images).values())
+        most = min(vectors.shape)
+        if len(vectors) < 2 or options.whitening_size > most:
+            raise UsageError(
+                f"--retrieval_whitening_size={options.whitening_size}: {options.whitening_images} "
+                f"has {len(vectors)} images with {vectors.shape[1]} features; expected at least two"
+                f" images, and at most {most} components"
+            )
         say(f"whitening by {len(vectors)} images")
         return Whitening(unit_vectors(vectors), options.whitening_size)
 
@@ -194,7 +204,7 @@ def _collect(
     annotation = label_annotation(reader, len(class_names) or 2**31, class_names)
     images = LabelledImages(reader, annotation)
     described = features.describe(images)
-    vectors, labels = joined(list(described.values()))
+    vectors, labels = joined(described.values())
     vectors = unit_vectors(vectors)
     if whitening is not None:
         vectors = unit_vectors(whitening(vectors))

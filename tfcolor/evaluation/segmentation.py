@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from tfcolor.core.options import option
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import label_map_annotation
+from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.dense_prediction import DensePredictor
 from tfcolor.evaluation.examples import LabelledImages
 from tfcolor.evaluation.label_map_figures import (
@@ -22,7 +23,7 @@ from tfcolor.evaluation.label_map_figures import (
 )
 from tfcolor.evaluation.label_map_scores import LabelMapScores
 from tfcolor.evaluation.reports import Reports, ranked_blocks
-from tfcolor.evaluation.subjects import NETWORKS, TrainedNetwork, named_classes
+from tfcolor.evaluation.subjects import TrainedNetwork, named_classes
 
 Showing = Callable[[int], ShownLabels]
 """Predicts the photograph of a row of the table again."""
@@ -43,7 +44,7 @@ class SegmentationEvaluationOptions:
     )
 
 
-class SegmentationProtocol:
+class SegmentationProtocol(NetworkProtocol[SegmentationEvaluationOptions]):
     """Predicts every pixel of whole photographs at their own scale.
 
     Several networks are an ensemble: the mean of their probabilities decides.
@@ -58,13 +59,9 @@ class SegmentationProtocol:
     """
 
     name = "voc_segmentation"
-    subject = NETWORKS
     task = "segmentation"
     takes_several = True
     Options = SegmentationEvaluationOptions
-
-    def __init__(self, options: SegmentationEvaluationOptions) -> None:
-        self._options = options
 
     def evaluate(
         self,

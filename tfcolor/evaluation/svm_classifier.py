@@ -62,11 +62,11 @@ class SvmClassifier:
         self.costs, self._machines = [], []
         for column in track(presence.T, "fitting", presence.shape[1], "classes"):
             is_known = np.isin(column, (PRESENT, ABSENT))
-            targets = np.where(column[is_known] == PRESENT, 1, -1)
+            known, targets = units[is_known], np.where(column[is_known] == PRESENT, 1, -1)
             machine = cost = None
             if len(np.unique(targets)) == 2:
-                cost = self._choose_cost(units[is_known], targets)
-                machine = _fit(units[is_known], targets, cost)
+                cost = self._choose_cost(known, targets)
+                machine = _fit(known, targets, cost)
             self.costs.append(cost)
             self._machines.append(machine)
         return self

@@ -60,8 +60,8 @@ class Convolution(tf.keras.layers.Conv2D):
           inputs: float [B, H, W, C].
           kernel: float [k, k, C / groups, filters].
           padding: "SAME" or "VALID".
-          dilation: cells between two cells of the kernel; above 1 only for
-            layers of stride 1 without groups.
+          dilation: cells from one cell of the kernel to the next; above 1 only
+            for layers of stride 1 without groups.
 
         Returns:
           float [B, h, w, filters].

@@ -62,8 +62,8 @@ def resize_map(features: tf.Tensor, side: int) -> tf.Tensor:
 def average_windows(features: tf.Tensor, side: int) -> tf.Tensor:
     """Averages windows of a map that do not overlap, as DeepCluster does.
 
-    Odd windows, and the one of 6, are padded by half of their side; the zeros
-    count. A smaller map is one window.
+    Windows of 3 and of 6 are padded by half of their side, and the zeros count;
+    others are not. A smaller map is one window.
 
     Args:
       features: float [B, H, W, C], H and W static.

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.errors import UsageError
+from tfcolor.core.features import UNRECTIFIED_TOP
 from tfcolor.layers.batch_norm import TrainableBatchNorm
 from tfcolor.layers.unit_mixture import UnitMixture
 
@@ -52,15 +53,14 @@ class HeadInput(tf.keras.Model):
         self.norms = {}
         options = backbone.options
         if is_activated and options.use_batch_norm:
-            for name, channels in backbone.tap_channels.items():
-                if name in readable_taps(backbone.tap_channels, mixed):
-                    self.norms[name] = TrainableBatchNorm(
-                        options.batch_norm_statistics,
-                        options.synchronize_batch_norm,
-                        use_ramp=True,
-                        name=f"{name}_batch_norm",
-                    )
-                    self.norms[name].build([None, channels])
+            for name, channels in readable_taps(backbone.tap_channels, mixed).items():
+                self.norms[name] = TrainableBatchNorm(
+                    options.batch_norm_statistics,
+                    options.synchronize_batch_norm,
+                    use_ramp=True,
+                    name=f"{name}_batch_norm",
+                )
+                self.norms[name].build([None, channels])
 
     def call(
         self, features: Mapping[str, tf.Tensor], training: bool = False
@@ -69,21 +69,22 @@ class HeadInput(tf.keras.Model):
 
         Args:
           features: of the backbone: float [B, h, w, C] maps by tap name, and the
-            `top`, [B, h, w, C] or the average [B, C].
+            `top`, [B, h, w, C] or the average [B, C]; the last maps may be [B, C]
+            too.
           training: whether batch norm uses the statistics of the batch.
 
         Returns:
-          The same without what is mixed into the last map; the top is the last
-          map, or its average.
+          The same without what is mixed into the last map, and without
+          `UNRECTIFIED_TOP`; the top is the last map, or its average.
         """
-        maps = readable_taps(features, self.mixed)
-        maps.pop(TOP)
+        taps = {name: one for name, one in features.items() if name not in (TOP, UNRECTIFIED_TOP)}
+        maps = readable_taps(taps, self.mixed)
         if self.mixture is not None:
             maps[self.last] = self.mixture([features[name] for name in self.mixed])
         if self.is_activated:
             maps = {name: self._activate(name, value, training) for name, value in maps.items()}
         top = maps[self.last]
-        if features[TOP].shape.rank == 2:
+        if features[TOP].shape.rank < top.shape.rank:
             top = tf.reduce_mean(top, axis=[1, 2])
         return {**maps, TOP: top}
 
@@ -122,8 +123,8 @@ def mixable_taps(backbone: Backbone, names: Sequence[str]) -> tuple[str, ...]:
       Taps of the last one's stride, center and channels, and the last among them.
 
     Raises:
-      UsageError: if one is not there or of another size, or the top is not the
-        average of the last map.
+      UsageError: if one is not there or of another size, or the top is neither
+        the last map nor its average.
     """
     size = backbone.canonical_size
     *_, last = taps = list(backbone.taps(size, size).values())

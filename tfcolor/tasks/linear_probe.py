@@ -59,8 +59,10 @@ class LinearProbeOptions(CanonicalViewOptions):
         Raises:
           UserError: if the images have no classes.
           UsageError: if the number of classes is neither given nor known, or too
-            small, or if there are not as many sizes as layers.
+            small, or if there are no layers, or not as many sizes.
         """
+        if not self.taps:
+            raise UsageError("--linear_probe_taps is empty: name the layers that are probed")
         sizes = self.sizes or PROBE_RULES[self.rule].sizes
         if len(sizes) not in (1, len(self.taps)):
             raise UsageError(

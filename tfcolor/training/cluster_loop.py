@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UserError
 from tfcolor.core.progress import say
-from tfcolor.training.exchange import FIRST_SERVER, Crew, Exchange, Figures, merge_statistics
+from tfcolor.training.exchange import Crew, Exchange, Figures, merge_statistics
 from tfcolor.training.loop import Run, Trainer
 from tfcolor.training.optimizers import Update
 from tfcolor.training.schedules import scheduled_rate
@@ -224,9 +224,12 @@ def end_servers(num_workers: int, num_servers: int) -> None:
     def end() -> tf.Tensor:
         return ask(request(0, (END, 0, 0), 0), [tf.int64])[0]
 
-    devices = [f"/job:worker/replica:0/task:{number}/device:CPU:0" for number in range(num_workers)]
-    first = FIRST_SERVER.replace("task:0", "task:{}")
-    for device in [*devices, *(first.format(number) for number in range(num_servers))]:
+    devices = [
+        f"/job:{job}/replica:0/task:{number}/device:CPU:0"
+        for job, count in (("worker", num_workers), ("ps", num_servers))
+        for number in range(count)
+    ]
+    for device in devices:
         try:
             with tf.device(device):
                 tf.function(end, autograph=False)()

@@ -94,11 +94,8 @@ class Update(tf.Module):
         self._adapted: set[int] = set()
         self._variables = self._sort(shared)
         takes_turns = joint.task_order == "round_robin"
-        count = (
-            len(self._variables.heads)
-            if options.optimizer in OWN_OPTIMIZERS and not takes_turns
-            else 1
-        )
+        self._has_own = options.optimizer in OWN_OPTIMIZERS and not takes_turns
+        count = len(self._variables.heads) if self._has_own else 1
         if count > 1 and joint.split_weights:
             raise UsageError(
                 f"--split_weights with --optimizer={options.optimizer}: no two tasks update one"
@@ -137,11 +134,10 @@ class Update(tf.Module):
 
     def set_rate(self, rate: float) -> None:
         """Sets the learning rate of the following steps."""
-        count = len(self.optimizers)
-        share = 1 if self._options.optimizer == "rmsprop" else count
+        share = 1 if self._options.optimizer == "rmsprop" else len(self.optimizers)
         for optimizer, weight in zip(self.optimizers, self._weights, strict=False):
             # An optimizer of its own divides a task's weight out of its gradient.
-            optimizer.learning_rate = rate if count == 1 else rate * weight / share
+            optimizer.learning_rate = rate * weight / share if self._has_own else rate
 
     def slots_of_backbone(self) -> list[tf.Variable]:
         """Returns the optimizer's memory of the backbone: count, momentum, squares."""
@@ -260,7 +256,7 @@ class Update(tf.Module):
         self, gradients: Mapping[int, Tensors], is_frozen: tf.Tensor
     ) -> tuple[dict[int, float | tf.Tensor], dict[str, tf.Tensor]]:
         """Returns what each task's gradient is multiplied by, and figures for the log."""
-        if len(self.optimizers) > 1:
+        if self._has_own:
             return dict.fromkeys(gradients, 1.0), {}
         count = 1 if self._splits_weights else len(gradients)
         factors: dict[int, float | tf.Tensor] = {

@@ -85,6 +85,16 @@ def plan_groups(mode: str, workers: Sequence[int]) -> tuple[Group, ...]:
     raise ValueError(f"mode={mode!r}: expected one of {', '.join(MODES)}")
 
 
+def share_evenly(num_tasks: int, num_workers: int) -> tuple[int, ...]:
+    """Shares workers out among tasks, the first of which have one more if it is not even.
+
+    Example:
+      >>> share_evenly(2, 5)
+      (3, 2)
+    """
+    return tuple(len(range(task, num_workers, num_tasks)) for task in range(num_tasks))
+
+
 def share_workers(given: Sequence[int], num_tasks: int, num_workers: int) -> tuple[int, ...]:
     """Returns how many workers each task has.
 
@@ -102,13 +112,13 @@ def share_workers(given: Sequence[int], num_tasks: int, num_workers: int) -> tup
     """
     text = f"--task_workers={','.join(map(str, given))}"
     if not given:
-        shared = [len(range(task, num_workers, num_tasks)) for task in range(num_tasks)]
+        shared = share_evenly(num_tasks, num_workers)
         if 0 in shared:
             raise UsageError(
                 f"{num_tasks} tasks and {num_workers} workers in TF_CONFIG: expected a worker for"
                 " each task at least"
             )
-        return tuple(shared)
+        return shared
     if len(given) != num_tasks or min(given) < 1:
         raise UsageError(f"{text}: expected {num_tasks} numbers from 1, one for each task")
     if sum(given) > num_workers:
