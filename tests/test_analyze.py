@@ -1,11 +1,15 @@
 import json
 
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tfcolor.config.command import execute
 from tfcolor.analyze import COMMAND
 from tfcolor.config.analyzing import ANALYSES
+from tfcolor.config.assembly import build_network, build_task
+from tfcolor.config.experiment import load_experiment
+from tfcolor.training.checkpoints import Checkpoints
 
 RUNLESS = (
     "variations",
@@ -14,6 +18,7 @@ RUNLESS = (
     "loss_curves",
     "utility",
     "synchronization_speed",
+    "mixture_weights",
 )
 OF_PARTS = ("parts", "feature_transformation", "class_mixtures")
 SMALL = ["--num_images=2", "--network_min_side=32", "--network_max_side=64"]
@@ -29,6 +34,20 @@ def test_help_teaches(capsys):
     assert "--other_model=" in shown
     for name in ANALYSES:
         assert f"tfcolor analyze --analysis={name}" in shown
+
+
+@pytest.fixture
+def mixed_run(tiny_run, tmp_path):
+    """The folder of an untrained run whose head reads a mixture of two layers."""
+    run = tmp_path / "mixed"
+    run.mkdir()
+    flags = (tiny_run / "flags.cfg").read_text()
+    (run / "flags.cfg").write_text(f"{flags}\n--mixed_taps=fc6,fc7\n")
+    experiment = load_experiment(run)
+    network = build_network(experiment, build_task(experiment, {}))
+    holder = tf.train.Checkpoint(network=network)
+    Checkpoints(run / "checkpoints", holder, 1, is_chief=True).save(1)
+    return run
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -57,7 +76,10 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
             "--synchronization_workers=2,4",
             "--synchronization_num_steps=20",
         ],
+        "mixture_weights": [f"--images={photos}"],
     }[name]
+    if name == "mixture_weights":
+        more += [f"--mixtures=one:{request.getfixturevalue('mixed_run')}"]
     more += [] if name in RUNLESS else [f"--model={run}"]
     target = tmp_path / "copy/figures.json"
     places = [f"--output={tmp_path / 'new'}", f"--output_json={target}"]
@@ -103,6 +125,11 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
             ("no metrics.jsonl",),
         ),
         (1, ["--model={run}", "--analysis=first_filters", "--output={file}"], ("cannot write",)),
+        (
+            1,
+            ["--analysis=mixture_weights", "--mixtures=a:{run}", "--output={folder}"],
+            ("mixes no units", "--mixed_taps=all"),
+        ),
         (2, ["{run}", "--analysis=first_filters"], ("--name=value",)),
     ],
 )

@@ -3,8 +3,7 @@ r"""Shows what a network learned: a figure, JSON and a page in TensorBoard.
 Examples:
   tfcolor analyze --analysis=feature_shift --model=runs/color --other_model=runs/segmentation \
       --images=VOC2012/val --output=analysis/shift
-  tfcolor analyze --analysis=top_activations --model=runs/color --tap=fc7 --features=3,17 \
-      --images=photos --output=analysis/top
+  tfcolor analyze --analysis=top_activations --model=runs/color --tap=fc7 --features=3 --output=top
   tfcolor analyze --analysis=synchronization_speed --output=analysis/speed
   tfcolor analyze --analysis=first_filters --model=runs/color --output=analysis/filters
   tfcolor analyze --analysis=learning_curve --model=runs/color --metric=mean_iou \
@@ -15,6 +14,7 @@ Examples:
   tfcolor analyze --analysis=feature_transformation --model=runs/oriented --output=turn
   tfcolor analyze --analysis=class_mixtures --model=runs/oriented --output=classes
   tfcolor analyze --analysis=loss_curves --curves=mine:runs/a,other:runs/b --output=curves
+  tfcolor analyze --analysis=mixture_weights --mixtures=all:runs/a,depth:runs/b --output=mixtures
   tfcolor analyze --analysis=utility --utility_scratch=9:a.json --utility_tuned=9:b.json --output=u
   tfcolor analyze --analysis=gradient_norm --model=runs/labels --output=analysis/gradients
   tfcolor analyze --analysis=divergence_shapes --divergence_shapes_t=0.5 --output=analysis/shapes
@@ -25,8 +25,8 @@ median and quartiles by layer. top_activations cuts patches around the strongest
 from a photograph, in their own colors. first_filters shows the kernels of the first layer, and
 learning_curve the training loss with its rate drops and what snapshots were worth downstream.
 gradient_norm draws the loss with the norm of its gradient, loss_curves the losses of several runs,
-divergence_shapes what alpha-beta divergences cost, utility what pretraining is worth in labels, and
-synchronization_speed how fast clusters train whose workers wait for all, for their task, or not.
+divergence_shapes what alpha-beta divergences cost, utility what pretraining is worth in labels,
+mixture_weights which units tasks read, synchronization_speed how fast clusters wait and train.
 
 The others draw chapter 1. variations shows examples of each place of --images, a row for each;
 parts and class_mixtures what one or two runs of fit_parts learned; feature_transformation codes

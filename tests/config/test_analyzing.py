@@ -1,10 +1,19 @@
+import dataclasses
+
+import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 
+from tfcolor.config.command import define_flags
 from tfcolor.config import analyzing
 from tfcolor.config.analyzing import ANALYZE_OPTIONS, run_analysis
-from tfcolor.config.flags import define_options
-from tfcolor.core.errors import UsageError
+from tfcolor.config.assembly import build_networks, build_task, joint_network
+from tfcolor.config.experiment import UNRECORDED, read_experiment
+from tfcolor.config.flags import define_options, write_flagfile
+from tfcolor.core.errors import UsageError, UserError
+from tfcolor.train import COMMAND as TRAIN
+from tfcolor.training.checkpoints import Checkpoints
 
 
 def analyze(*arguments):
@@ -112,3 +121,95 @@ def test_epochs_are_unknown_where_images_are_gone(tiny_run, tmp_path):
     (tmp_path / "metrics.jsonl").write_text((tiny_run / "metrics.jsonl").read_text())
     arguments = ["--analysis=learning_curve", f"--model={tmp_path}", f"--output={tmp_path}"]
     assert analyze(*arguments).numbers["steps_per_epoch"] is None
+
+
+@pytest.fixture(scope="module")
+def make_mixed_run(tiny_flags, tmp_path_factory):
+    """Returns what makes an untrained run with mixtures: its folder, and the row of each task.
+
+    Rows of the checkpoint of step 1 are those of step 2 in reverse.
+    """
+
+    def make(*words):
+        run = tmp_path_factory.mktemp("mixed")
+        flag_values = define_flags(TRAIN)
+        trunk = ["--backbone=resnet50_v2", "--resnet50_v2_width_multiplier=0.03125"]
+        trunk += ["--resnet50_v2_tapped_units=all", "--resnet50_v2_block_units=1,1,3"]
+        flag_values(["train", *tiny_flags, *trunk, "--colorization_taps=", *words])
+        write_flagfile(run / "flags.cfg", flag_values, UNRECORDED)
+        experiment = read_experiment(flag_values)
+        members = range(len(experiment.members))
+        tasks = [build_task(dataclasses.replace(experiment, selected=one), {}) for one in members]
+        networks = build_networks(experiment, tasks)
+        whole = joint_network(networks) if len(tasks) > 1 else networks[0]
+        holder = tf.train.Checkpoint(network=whole)
+        saved = Checkpoints(run / "checkpoints", holder, 2, is_chief=True)
+        count = len(networks[0].head_input.mixed)
+        rows = np.random.default_rng(0).normal(size=[len(tasks), count])
+        for step, direction in ((1, -1), (2, 1)):
+            for network, row in zip(networks, rows, strict=True):
+                network.head_input.mixture.mixing_row.assign(row[::direction])
+            saved.save(step)
+        return run, rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def joint_mixed_run(make_mixed_run):
+    """A run in which two of three tasks are the same, in gray; the first sees colors."""
+    tasks = ["--task=exemplar,colorization,colorization", "--exemplar_patch_size=32"]
+    return make_mixed_run(*tasks, "--exemplar_readout=average", "--mixed_taps=all")
+
+
+def test_every_task_of_every_run_is_a_row_of_mixture_weights(
+    joint_mixed_run, make_mixed_run, photos, tmp_path
+):
+    joint, rows = joint_mixed_run
+    single, (row,) = make_mixed_run("--mixed_taps=all")
+    sizes = ["--network_min_side=32", "--network_max_side=48", "--num_images=2"]
+    runs = f"--mixtures=J:{joint},:{single}"
+    found = analyze(
+        "--analysis=mixture_weights", runs, f"--images={photos}", f"--output={tmp_path}", *sizes
+    ).numbers
+    names = ["J, exemplar", "J, colorization_0", "J, colorization_1", "colorization"]
+    assert [one["title"] for one in found["rows"]] == names
+    assert [one["task"] for one in found["rows"]] == ["exemplar", *["colorization"] * 3]
+    assert [one["model"] for one in found["rows"]] == [str(joint)] * 3 + [str(single)]
+    assert [one["step"] for one in found["rows"]] == [2] * 4
+    weights = [one["weights"] for one in found["rows"]]
+    np.testing.assert_allclose(weights, [*rows, row], rtol=1e-5)
+    assert found["units"] == ["block3_unit1", "block3_unit2", "block3_unit3"]
+    assert found["num_images"] == 2
+    in_color, in_gray, also_gray, _ = (one["unit_rms"] for one in found["rows"])
+    assert in_gray == also_gray
+    assert np.abs(np.subtract(in_color, in_gray)).max() > 1e-4
+
+
+def test_mixture_weights_are_of_the_checkpoint_and_need_no_images(joint_mixed_run, tmp_path):
+    joint, rows = joint_mixed_run
+    arguments = [f"--mixtures=:{joint}", "--checkpoint=1", f"--output={tmp_path}"]
+    found = analyze("--analysis=mixture_weights", *arguments).numbers
+    np.testing.assert_allclose([one["weights"] for one in found["rows"]], rows[:, ::-1], rtol=1e-5)
+    assert [one["title"] for one in found["rows"]] == [
+        "exemplar",
+        "colorization_0",
+        "colorization_1",
+    ]
+    assert found["num_images"] == 0
+
+
+def test_runs_without_comparable_mixtures_are_refused(
+    joint_mixed_run, make_mixed_run, tiny_run, tmp_path
+):
+    joint, _ = joint_mixed_run
+    arguments = ["--analysis=mixture_weights", f"--output={tmp_path}"]
+    with pytest.raises(
+        UserError, match=f"{tiny_run} mixes no units: train it with --mixed_taps=all"
+    ):
+        analyze(*arguments, f"--mixtures=a:{tiny_run}")
+    with pytest.raises(UserError, match=f"{tmp_path} is not a run"):
+        analyze(*arguments, f"--mixtures=a:{tmp_path}")
+    (tmp_path / "flags.cfg").write_text((joint / "flags.cfg").read_text())
+    with pytest.raises(UserError, match=f"{tmp_path} has no checkpoint yet"):
+        analyze(*arguments, f"--mixtures=a:{tmp_path}")

@@ -1,7 +1,9 @@
 """An analysis from its flags to its files."""
 
 import dataclasses
+from pathlib import Path
 
+import tensorflow as tf
 from absl import flags
 
 from tfcolor.analysis import (
@@ -13,6 +15,7 @@ from tfcolor.analysis import (
     gradient_norm,
     learning_curve,
     loss_curves,
+    mixture_weights,
     part_pictures,
     permutations,
     synchronization_speed,
@@ -27,6 +30,12 @@ from tfcolor.analysis.first_filters import show_first_filters
 from tfcolor.analysis.gradient_norm import trace_gradient
 from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
 from tfcolor.analysis.loss_curves import LossCurvesOptions, compare_losses
+from tfcolor.analysis.mixture_weights import (
+    MixedHead,
+    MixtureWeightsOptions,
+    read_titles,
+    show_mixture_weights,
+)
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
 from tfcolor.analysis.synchronization_speed import (
     SynchronizationSpeedOptions,
@@ -34,7 +43,7 @@ from tfcolor.analysis.synchronization_speed import (
 )
 from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
 from tfcolor.analysis.utility import UtilityOptions, measure_utility
-from tfcolor.config.assembly import load_network
+from tfcolor.config.assembly import build_networks, build_task, joint_network, load_network
 from tfcolor.config.experiment import load_experiment
 from tfcolor.config.flags import read_options
 from tfcolor.config.parts_analyzing import (
@@ -51,6 +60,7 @@ from tfcolor.core.progress import say
 from tfcolor.data.options import open_readers
 from tfcolor.evaluation.subjects import TrainedNetwork
 from tfcolor.inference.painting import SizeOptions
+from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
 
 NUM_RUNS = {
     feature_shift.NAME: (2, 2),
@@ -67,6 +77,7 @@ NUM_RUNS = {
     gradient_norm.NAME: (1, 1),
     divergence_shapes.NAME: (0, 0),
     synchronization_speed.NAME: (0, 0),
+    mixture_weights.NAME: (0, 0),
 }
 """How many runs each analysis looks at, at least and at most."""
 
@@ -79,7 +90,9 @@ class AnalyzeOptions:
 
     analysis: str = option(ANALYSES[0], "what to find out", choices=ANALYSES)
     model: str = option("", "a run's folder; for feature_shift the run before fine-tuning")
-    checkpoint: str = option("best", "which checkpoint of --model: best, last or a step")
+    checkpoint: str = option(
+        "best", "which checkpoint of --model, or of the --mixtures: best, last or a step"
+    )
     other_model: str = option(
         "",
         "a second run, the one after fine-tuning; top_activations shows the same features of it"
@@ -89,7 +102,8 @@ class AnalyzeOptions:
     images: str = option(
         "",
         "images to look at, in any form that train takes; empty takes those that the run of"
-        " --model set aside; variations shows a row for each place between commas",
+        " --model set aside; variations shows a row for each place between commas, and"
+        " mixture_weights measures units on them if they are given",
     )
     output: str = option("", "folder for the figure, the JSON file and TensorBoard's events")
     output_json: str = option("", "file for a copy of the JSON file")
@@ -101,6 +115,7 @@ ANALYZE_OPTIONS: tuple[tuple[type, str], ...] = (
     (TopActivationsOptions, ""),
     (LearningCurveOptions, ""),
     (LossCurvesOptions, ""),
+    (MixtureWeightsOptions, ""),
     (UtilityOptions, utility.PREFIX),
     (DivergenceShapesOptions, "divergence_shapes_"),
     (SynchronizationSpeedOptions, "synchronization_"),
@@ -178,6 +193,15 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     if chosen.analysis == synchronization_speed.NAME:
         clusters = read_options(SynchronizationSpeedOptions, "synchronization_", flag_values)
         return show_synchronization_speed(clusters)
+    if chosen.analysis == mixture_weights.NAME:
+        folders = read_titles(read_options(MixtureWeightsOptions, "", flag_values).mixtures)
+        heads = [
+            head
+            for title, folder in folders.items()
+            for head in load_mixed_heads(title, folder, chosen.checkpoint)
+        ]
+        views = _open_views(chosen, flag_values) if chosen.images else None
+        return show_mixture_weights(heads, views)
     shift = read_options(FeatureShiftOptions, "", flag_values)
     top = read_options(TopActivationsOptions, "", flag_values)
     networks = [load_observed_network(chosen.model, chosen.checkpoint)]
@@ -207,6 +231,54 @@ def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
     network, origin = load_network(run_dir, checkpoint, policy="float32")
     trained = TrainedNetwork(network, load_experiment(run_dir).task, origin)
     return ObservedNetwork(run_dir, network.backbone, trained.inputs)
+
+
+def load_mixed_heads(title: str, run_dir: str, checkpoint: str) -> list[MixedHead]:
+    """Returns what the head of each task of a run reads, in float32.
+
+    Args:
+      title: of the run; may be empty.
+      run_dir: the run's folder.
+      checkpoint: "best", "last" or a step.
+
+    Returns:
+      The tasks in their order, called "TITLE, TASK" where there are several, and
+      TASK without a title.
+
+    Raises:
+      UserError: if the folder is not a run, has no whole checkpoint, or its
+        tasks mix nothing.
+    """
+    experiment = load_experiment(run_dir)
+    tf.keras.mixed_precision.set_global_policy("float32")
+    tasks = [
+        build_task(dataclasses.replace(experiment, selected=index), {})
+        for index in range(len(experiment.members))
+    ]
+    networks = build_networks(experiment, tasks)
+    holder = tf.train.Checkpoint(network=joint_network(networks) if len(tasks) > 1 else networks[0])
+    step = restore_first_whole(holder, find_checkpoints(Path(run_dir), checkpoint))
+    if step is None:
+        raise UserError(f"{run_dir} has no checkpoint yet: train it first")
+    observed: dict[str, ObservedNetwork] = {}
+    heads = []
+    for member, label, network in zip(experiment.members, experiment.labels, networks, strict=True):
+        head_input = network.head_input
+        if head_input is None or head_input.mixture is None:
+            raise UserError(f"{run_dir} mixes no units: train it with --mixed_taps=all")
+        trained = TrainedNetwork(network, member.options, {})
+        seen = ObservedNetwork(run_dir, network.backbone, trained.inputs)
+        heads.append(
+            MixedHead(
+                title=", ".join(filter(None, (title, label))) or member.name,
+                task=member.name,
+                step=step,
+                network=observed.setdefault(getattr(member.options, "input", "gray"), seen),
+                units=head_input.mixed,
+                weights=head_input.mixture.weights_of_units.numpy(),
+            )
+        )
+    return heads
 
 
 def _open_views(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Views:
