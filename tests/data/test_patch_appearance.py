@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import scipy.stats
-import skimage.color
 import tensorflow as tf
 
 from tfcolor.data.patch_appearance import (
@@ -12,7 +11,6 @@ from tfcolor.data.patch_appearance import (
     pixelate,
     pixelated_side,
     project_colors,
-    scaled_lab_lightness,
     shift_channels,
     standardize,
     to_gray,
@@ -71,12 +69,6 @@ def test_contrast_is_that_of_the_whole_patch():
     expected = centered / np.sqrt((centered**2).mean(axis=(1, 2, 3), keepdims=True))
     np.testing.assert_allclose(normalize_contrast(PATCHES), expected, atol=1e-5)
     assert not np.any(normalize_contrast(tf.ones([1, 5, 5, 3])))
-
-
-def test_lightness_is_that_of_lab():
-    expected = (skimage.color.rgb2lab(PATCHES)[..., :1] - 50) / 50
-    lightness = scaled_lab_lightness(PATCHES)
-    np.testing.assert_allclose(lightness, np.repeat(expected, 3, axis=-1), atol=1e-4)
 
 
 def test_each_channel_has_a_shift_of_its_own():

@@ -67,3 +67,11 @@ def test_every_number_is_trained_and_depends_on_the_seed():
     for one, same, other in zip(*kernels, strict=True):
         np.testing.assert_array_equal(one, same)
         assert np.abs(one - other).max() > 0
+
+
+def test_an_answer_can_start_at_guessing():
+    features, inputs = _batch()
+    head = ResidualPatchHead(TAPS, 36, SHAPE, 8, kernel_deviation=1e-4, seed=1)
+    assert 0 < np.abs(head(features, inputs, TAPS)["logits"]).max() < 0.01
+    first = ResidualPatchHead(TAPS, 36, SHAPE, 8, seed=1)
+    np.testing.assert_array_equal(head.join.kernel, first.join.kernel)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lab, rgb_to_lightness
+from tfcolor.color.spaces import rgb_to_lightness
 
 CONTRAST = 50 / 255
 """Deviation of normalized patches as networks see them, of which white is 1.
@@ -95,22 +95,6 @@ def drop_colors(patches: tf.Tensor, seed: tf.Tensor, *, noise: float = NOISE) ->
     is_kept = tf.one_hot(kept, 3, True, False, dtype=tf.bool)[:, tf.newaxis, tf.newaxis]
     others = tf.random.stateless_uniform(patches.shape, noise_seed, -noise, noise)
     return tf.where(is_kept, _centered(patches), others)
-
-
-def scaled_lab_lightness(patches: tf.Tensor) -> tf.Tensor:
-    """Returns L* as tasks see it that are trained beside colorization.
-
-    Args:
-      patches: float32 [..., 3], RGB in [0, 1].
-
-    Returns:
-      float32 [..., 3] in [-1, 1], three times (L* - 50) / 50.
-
-    References:
-      Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
-      section 3.2 (harmonization).
-    """
-    return tf.repeat(rgb_to_lab(patches)[..., :1] / 50 - 1, 3, axis=-1)
 
 
 def shift_channels(patches: tf.Tensor, max_shift: int, seed: tf.Tensor) -> tf.Tensor:

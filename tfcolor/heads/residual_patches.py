@@ -42,6 +42,8 @@ class ResidualPatchHead(tf.keras.Model):
       patch_size: side of the patches, pixels.
       shape: widths.
       num_labels: K of the answer about a pair; 0 for the codes themselves.
+      kernel_deviation: of the initial kernel of the answer, so that it starts at
+        guessing although what it reads are raw sums; 0 for that of Glorot.
       seed: every initial kernel derives from it.
 
     Attributes:
@@ -61,6 +63,7 @@ class ResidualPatchHead(tf.keras.Model):
         shape: ResidualShape,
         num_labels: int = 0,
         *,
+        kernel_deviation: float = 0.0,
         seed: int,
     ) -> None:
         super().__init__(name=NAME, autocast=False)
@@ -84,7 +87,7 @@ class ResidualPatchHead(tf.keras.Model):
         self.pair_units: list[BottleneckUnit] = []
         self.join = self.labels = None
         if num_labels:
-            self._build_pair_layers(shape.pair_width, num_labels, seed)
+            self._build_pair_layers(shape.pair_width, num_labels, kernel_deviation, seed)
 
     def call(
         self,
@@ -118,7 +121,9 @@ class ResidualPatchHead(tf.keras.Model):
             current = unit(current, training=training)
         return {"logits": self.labels(current[:, 0, 0])}
 
-    def _build_pair_layers(self, width: int, num_labels: int, seed: int) -> None:
+    def _build_pair_layers(
+        self, width: int, num_labels: int, kernel_deviation: float, seed: int
+    ) -> None:
         """Creates what answers about two codes."""
         size = self.code_size
         self.join = _dense("join", 2 * size, size, seed)
@@ -127,12 +132,17 @@ class ResidualPatchHead(tf.keras.Model):
             unit_seed = derive_seed(seed, f"{NAME}/{name}")
             unit = BottleneckUnit(size, size, width, kernel=1, seed=unit_seed, name=name)
             self.pair_units.append(unit)
-        self.labels = _dense("labels", size, num_labels, seed)
+        self.labels = _dense("labels", size, num_labels, seed, kernel_deviation)
 
 
-def _dense(name: str, in_size: int, size: int, seed: int) -> tf.keras.layers.Dense:
-    """Returns a linear layer with its variables."""
-    initializer = tf.keras.initializers.GlorotUniform(derive_seed(seed, f"{NAME}/{name}/kernel"))
+def _dense(
+    name: str, in_size: int, size: int, seed: int, deviation: float = 0.0
+) -> tf.keras.layers.Dense:
+    """Returns a linear layer with its variables, of Glorot's deviation for 0."""
+    own = derive_seed(seed, f"{NAME}/{name}/kernel")
+    initializer = tf.keras.initializers.GlorotUniform(own)
+    if deviation:
+        initializer = tf.keras.initializers.RandomNormal(stddev=deviation, seed=own)
     layer = tf.keras.layers.Dense(size, kernel_initializer=initializer, dtype="float32", name=name)
     layer.build([None, in_size])
     return layer

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcolor.backbones.base import INPUT_MEAN
+from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
 from tfcolor.data.patch_appearance import (
@@ -15,7 +16,6 @@ from tfcolor.data.patch_appearance import (
     normalize_contrast,
     pixelate,
     project_colors,
-    scaled_lab_lightness,
 )
 from tfcolor.data.patches import (
     NEIGHBORS,
@@ -76,7 +76,8 @@ class RelativePositionOptions(PatchOptions):
     colors: str = option(
         "drop",
         "what patches keep of their colors: one channel among noise, all but the difference of"
-        " green to magenta, L of Lab, or all; but for L, all patches get the same contrast",
+        " green to magenta, their lightness as colorization sees it (harmonized), or all; but for"
+        " lightness, all patches get the same contrast",
         choices=("drop", "project", "lightness", "keep"),
     )
     code_size: int = option(
@@ -177,7 +178,14 @@ class RelativePositionTask(LabelTask):
             shape = ResidualShape(
                 options.residual_channels, options.residual_width, options.pair_width
             )
-            return ResidualPatchHead(taps, options.patch_size, shape, len(NEIGHBORS), seed=seed)
+            return ResidualPatchHead(
+                taps,
+                options.patch_size,
+                shape,
+                len(NEIGHBORS),
+                kernel_deviation=options.kernel_deviation,
+                seed=seed,
+            )
         return PatchHead(
             taps,
             len(NEIGHBORS),
@@ -213,7 +221,7 @@ class RelativePositionTask(LabelTask):
         """Returns what the network sees of patches in color, float32 [2, S, S, 3]."""
         colors = self.options.colors
         if colors == "lightness":
-            return self.as_input(INPUT_MEAN + scaled_lab_lightness(patches))
+            return tf.repeat(rgb_to_lightness(patches), self.input_channels, axis=-1)
         if colors == "drop":
             patches = drop_colors(patches, seed)
         elif colors == "project":

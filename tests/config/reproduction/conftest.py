@@ -17,6 +17,14 @@ FIGURES = {
     "top1_error_rate": 0.0625,
     "top1_accuracy": 0.1875,
     "curve": [{"accuracy_mean": 0.0625}],
+    "layers": {"block3": {"top1_accuracy": 0.125, "top5_accuracy": 0.3125}},
+    "mean_average_precision_50": 0.25,
+    "mean_average_precision_75": 0.125,
+    "delta_1": 0.375,
+    "delta_2": 0.5,
+    "delta_3": 0.75,
+    "mae": 0.5,
+    "mre": 0.25,
 }
 
 
@@ -79,6 +87,7 @@ def data(tmp_path):
         "cifar-100-python",
         "VOC2007",
         "mnist",
+        "raccoon",
         "video",
     ):
         (tmp_path / "data" / name).mkdir(parents=True)

@@ -1,12 +1,28 @@
 """The tables and figures of the dissertation that can be reproduced, by number.
 
-Tables and figures of ours, beside them, have names.
+Those of the paper of Doersch and Zisserman (ICCV 2017) begin with S4. Tables and
+figures of ours, beside them, have names.
 """
 
 from tfcolor.config.reproduction.autoencoder_table import AUTOENCODER_TABLE
 from tfcolor.config.reproduction.comparison_table import COMPARISON_TABLE
 from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
 from tfcolor.config.reproduction.distillation_tables import ADAPTATIONS_TABLE, LOSSES_TABLE
+from tfcolor.config.reproduction.multi_task_figures import (
+    COMBINATIONS_FIGURE,
+    MIXTURES_FIGURE,
+    SINGLE_FIGURE,
+)
+from tfcolor.config.reproduction.multi_task_tables import (
+    COMBINATIONS_DEPTH_TABLE,
+    COMBINATIONS_TABLE,
+    HARMONIZATION_DEPTH_TABLE,
+    HARMONIZATION_TABLE,
+    LASSO_DEPTH_TABLE,
+    LASSO_TABLE,
+    SINGLE_DEPTH_TABLE,
+    SINGLE_TABLE,
+)
 from tfcolor.config.reproduction.pretext_figures import FILTERS_FIGURE, INTER_PROXY_FIGURE
 from tfcolor.config.reproduction.pretext_tables import MULTI_PROXY_TABLE, PRETEXT_TABLE
 from tfcolor.config.reproduction.pretraining_figures import (
@@ -52,6 +68,14 @@ TABLES = {
     "4.5": MULTI_TASK_TABLE,
     "4.6": TURNS_TABLE,
     "4.7": MULTI_PROXY_TABLE,
+    "S4.1": SINGLE_TABLE,
+    "S4.2": COMBINATIONS_TABLE,
+    "S4.3": HARMONIZATION_TABLE,
+    "S4.4": LASSO_TABLE,
+    "S4.5": SINGLE_DEPTH_TABLE,
+    "S4.6": COMBINATIONS_DEPTH_TABLE,
+    "S4.7": HARMONIZATION_DEPTH_TABLE,
+    "S4.8": LASSO_DEPTH_TABLE,
     "pretext": PRETEXT_TABLE,
 }
 FIGURES = {
@@ -62,7 +86,8 @@ FIGURES = {
     "4.4": GRADIENT_FIGURE,
     "4.6": FILTERS_FIGURE,
     "4.7": INTER_PROXY_FIGURE,
+    "S4.5": MIXTURES_FIGURE,
     "utility": UTILITY_FIGURE,
 }
-CURVES = {"4.5": LINES_FIGURE}
+CURVES = {"4.5": LINES_FIGURE, "S4.3": SINGLE_FIGURE, "S4.4": COMBINATIONS_FIGURE}
 """Figures that are measured as tables are."""

@@ -17,6 +17,7 @@ from tfcolor.config.reproduction.jobs import (
 )
 from tfcolor.config.reproduction.label_counts import format_utility, measure_label_counts
 from tfcolor.config.reproduction.layout import PHOTOGRAPHS, SCENES
+from tfcolor.config.reproduction.multi_task_figures import MIXTURE_WEIGHTS
 from tfcolor.config.reproduction.options import ReproduceOptions
 from tfcolor.config.reproduction.planning import choose
 from tfcolor.config.reproduction.pretext_figures import FIRST_FILTERS, LOSS_CURVES
@@ -92,9 +93,10 @@ def reproduce_figure(figure: Figure, options: ReproduceOptions, place: Place, ou
 
 def _why_missing(series: Series, scale: str, place: Place) -> str:
     """Returns what a series needs and is not there, in words; empty if nothing is."""
-    runs = series.downstream or series.pretraining
+    runs = [series.downstream or series.pretraining, *series.rivals.values()]
     measure = SEGMENTING if series.downstream and not series.label_counts else CLASSIFYING
-    return why_missing(Subject((runs[scale],)), measure, place) if runs else ""
+    trained = tuple(one[scale] for one in runs if one)
+    return why_missing(Subject(trained), measure, place) if trained else ""
 
 
 def _draw(
@@ -128,7 +130,10 @@ def _prepare(
     run = run_of(pretraining, SEED, place)
     command = [f"--model={run}", "--checkpoint=last"]
     if figure.analysis == LOSS_CURVES:
-        return _train_rivals(series, scale, place)
+        return _train_rivals(series, scale, place, "curves")
+    if figure.analysis == MIXTURE_WEIGHTS:
+        commands, flags = _train_rivals(series, scale, place, "mixtures")
+        return commands, [*flags, f"--images={place.images[PHOTOGRAPHS].test}"]
     if figure.analysis == FEATURE_SHIFT:
         downstream = series.downstream[scale]
         commands = train(downstream, SEED, place)
@@ -145,13 +150,15 @@ def _prepare(
     return commands, command
 
 
-def _train_rivals(series: Series, scale: str, place: Place) -> tuple[list[str], list[str]]:
+def _train_rivals(
+    series: Series, scale: str, place: Place, flag: str
+) -> tuple[list[str], list[str]]:
     """Trains all networks of a picture; returns the commands and the flag of `analyze`."""
     trainings = {series.title: series.pretraining[scale]}
     trainings |= {title: each[scale] for title, each in series.rivals.items()}
     commands = [line for one in trainings.values() for line in train(one, SEED, place)]
     curves = [f"{title}:{run_of(one, SEED, place)}" for title, one in trainings.items()]
-    return list(dict.fromkeys(commands)), [f"--curves={','.join(curves)}"]
+    return list(dict.fromkeys(commands)), [f"--{flag}={','.join(curves)}"]
 
 
 def _finished(series: Series, scale: str, place: Place, folder: Path) -> int:

@@ -17,6 +17,10 @@ SCENES, WHOLE_SCENES = "scenes", "whole_scenes"
 """Images with label maps, with others to look at while training and without."""
 OBJECTS = "objects"
 """Images with the classes of all their objects."""
+BOXES = "boxes"
+"""Images with boxes around their objects."""
+DEPTHS = "depths"
+"""Images with the depth of every pixel."""
 LABELS, HIERARCHY = "labels", "hierarchy"
 """Images with one class each, and with what merges the classes by their meaning."""
 TESTBED, TESTED = "testbed", "tested"
@@ -108,7 +112,7 @@ def _locate_small(data: Path) -> dict[str, Images]:
     train, val = photos / "train", photos / "val"
     unlabelled = [path for path in (train, data / "camvid" / "train") if path.exists()] or [train]
     camvid, cifar, voc = data / "camvid", data / CIFAR, data / "VOC2007"
-    video, test = data / "video", f"camvid:{camvid}:test"
+    video, test, rooms = data / "video", f"camvid:{camvid}:test", "builtin:depth_scenes"
     return {
         COLORIZATION: Images(str(train), str(val), str(val), (train, val)),
         PHOTOGRAPHS: Images(",".join(map(str, unlabelled)), str(val), str(val), (train, val)),
@@ -118,6 +122,8 @@ def _locate_small(data: Path) -> dict[str, Images]:
         LABELS: Images(f"cifar100:{cifar}:train", "", f"cifar100:{cifar}:test", (cifar,)),
         HIERARCHY: Images(f"cifar100_coarse:{cifar}:train", needs=(cifar,)),
         VIDEO: Images(f"video:{video}:train", f"video:{video}:heldout", needs=(video,)),
+        BOXES: _boxes(data / "raccoon"),
+        DEPTHS: Images(f"{rooms}:train:600", f"{rooms}:heldout:100", f"{rooms}:heldout:100"),
     }
 
 
@@ -125,7 +131,7 @@ def _locate_full(data: Path) -> dict[str, Images]:
     """Returns the places of the published data sets of chapter 3."""
     imagenet, places, wordnet = data / "ImageNet", data / "Places205", data / "wordnet.is_a.txt"
     train, val = imagenet / "train", imagenet / "val"
-    scenes, objects = data / "VOC2012", data / "VOC2007"
+    scenes, objects, nyu = data / "VOC2012", data / "VOC2007", data / "NYUv2"
     segmentation = Images(
         f"voc_segmentation:{scenes}:train_aug", "", f"voc_segmentation:{scenes}:val", (scenes,)
     )
@@ -137,7 +143,14 @@ def _locate_full(data: Path) -> dict[str, Images]:
         LABELS: Images(str(train), "", str(val), (train, val)),
         HIERARCHY: Images(str(train), needs=(train, wordnet)),
         VIDEO: Images(f"video:{data / 'Hollywood2'}", needs=(data / "Hollywood2",)),
+        BOXES: _boxes(objects),
+        DEPTHS: Images(f"nyu:{nyu}:train", f"nyu:{nyu}:test", f"nyu:{nyu}:test", (nyu,)),
     }
+
+
+def _boxes(folder: Path) -> Images:
+    """Returns photographs with boxes in the layout of VOC."""
+    return Images(f"voc_detection:{folder}:trainval", "", f"voc_detection:{folder}:test", (folder,))
 
 
 def _locate_colorization(data: Path, dataset: str) -> Images:

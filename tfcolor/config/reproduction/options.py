@@ -12,8 +12,8 @@ from tfcolor.core.options import option
 
 LAYOUTS = {
     SMALL: "photos/train and photos/val (or train and val), camvid, cifar-100-python, VOC2007,"
-    " mnist and video",
-    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012, Hollywood2, mnist and"
+    " mnist, raccoon and video",
+    FULL: "ImageNet/train, ImageNet/val, Places205, VOC2007, VOC2012, NYUv2, Hollywood2, mnist and"
     " cifar-100-python, or train and val for tables 2.2 to 2.5",
 }
 """What the folder of the data holds, by scale."""
@@ -25,13 +25,14 @@ class ReproduceOptions:
 
     table: str = option(
         "",
-        "number of the dissertation's table, or pretext for all pretext tasks side by side",
+        "number of the dissertation's table, S4.1 to S4.8 for those of Doersch and Zisserman, or"
+        " pretext for all pretext tasks side by side",
         choices=("", *TABLES),
     )
     figure: str = option(
         "",
-        "number of its figure, or utility for what pretraining is worth in labels, instead of a"
-        " table",
+        "number of a figure, likewise, or utility for what pretraining is worth in labels, instead"
+        " of a table",
         choices=("", *FIGURES, *CURVES),
     )
     scale: str = option(

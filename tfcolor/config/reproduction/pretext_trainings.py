@@ -8,7 +8,7 @@ TASKS = {"c": "colorization", "j": "jigsaw", "v": "video_flow"}
 """The proxy tasks of section 4.7 by their letters."""
 TITLES = {"c": "Colorization", "j": "Jigsaw", "v": "Video"}
 
-_VIDEOS = {
+VIDEO_FLAGS = {
     SMALL: "--images=video:{data}/video:train --heldout_images=video:{data}/video:heldout",
     FULL: "--images=video:{data}/Hollywood2 --heldout_images=",
 }
@@ -67,7 +67,7 @@ def proxy(scale: str, letters: str, optimizer: str = "norm_sgd") -> Training:
     if "v" in letters and len(letters) > 1:
         # The other tasks have the images of the whole run.
         empty = "," * (len(letters) - 1)
-        flags = (*flags, f"--task_flags={empty}{_VIDEOS[scale]}")
+        flags = (*flags, f"--task_flags={empty}{VIDEO_FLAGS[scale]}")
     name = letters if optimizer == "norm_sgd" else f"{letters}_{optimizer}"
     images = VIDEO if letters == "v" else PHOTOGRAPHS
     return Training(f"proxy_{name}", f"configs/table_4_7/{letters}.cfg", images, flags)

@@ -72,11 +72,11 @@ def format_report(
     lines += ["", table.remark] if table.remark else []
     lines += ["", *_format_table(table, records), ""]
     lines.append(
-        "Mean and standard deviation over the seeds; published numbers are those of the"
-        f" dissertation on {table.dataset}. Networks, training images and test images differ, so"
+        f"Mean and standard deviation over the seeds; published numbers are those of {table.source}"
+        f" on {table.dataset}. Networks, training images and test images differ, so"
         f" {table.reading}."
         if is_small
-        else "Mean and standard deviation over the seeds, beside the numbers of the dissertation."
+        else f"Mean and standard deviation over the seeds, beside the numbers of {table.source}."
     )
     return "\n".join([*lines, "", *_format_commands(table, measured)]) + "\n"
 

@@ -103,11 +103,13 @@ class Column:
       title: as the report shows it.
       measure: how its cells are measured.
       key: name of the figure in the JSON of `evaluate`; "curve.0.mean" is the mean
-        of the first point of a curve.
+        of the first point of a curve, "layers.*.mean" that of the only layer.
       digits: decimals in the report.
       factor: from the figure to the published unit, 100 for percent.
       own_key: name of the figure in the result of a run that measures itself;
         empty if it is that of `key`.
+      place: on the horizontal axis, where the source draws it.
+      panel: title of the part of the drawing; empty if there is only one.
     """
 
     name: str
@@ -117,6 +119,8 @@ class Column:
     digits: int = 1
     factor: float = 100.0
     own_key: str = ""
+    place: float | None = None
+    panel: str = ""
 
     def read(self, figures: Mapping[str, Any]) -> float | None:
         """Returns a cell's number in the published unit.
@@ -136,7 +140,9 @@ class Column:
 def _follow(figures: Any, path: str) -> Any:
     """Returns what lies in nested figures under names and numbers with dots, or None."""
     for step in path.split("."):
-        if isinstance(figures, Mapping):
+        if step == "*" and isinstance(figures, Mapping):
+            figures = next(iter(figures.values())) if len(figures) == 1 else None
+        elif isinstance(figures, Mapping):
             figures = figures.get(step)
         elif isinstance(figures, Sequence) and step.isdigit() and int(step) < len(figures):
             figures = figures[int(step)]
@@ -222,7 +228,8 @@ class Table:
       small_columns: names of the columns of small scale unless others are asked
         for; empty for all.
       axes: labels of the horizontal and the vertical axis if the source draws it,
-        a line for each row; the columns' titles are places on the former then.
+        a line for each row through its columns that have a place.
+      source: where the published numbers are from.
     """
 
     title: str
@@ -235,6 +242,7 @@ class Table:
     remark: str = ""
     small_columns: tuple[str, ...] = ()
     axes: tuple[str, ...] = ()
+    source: str = "the dissertation"
 
     @property
     def kind(self) -> str:

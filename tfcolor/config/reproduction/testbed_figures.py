@@ -53,7 +53,7 @@ LINES_FIGURE = Table(
         _line("invariant", "scale-invariant (t, -t)", -1.0, {0.0: 36.1}),
     ),
     tuple(
-        Column(_name(t), f"{t:g}", OWN, "top1_accuracy", own_key="heldout/top1_accuracy")
+        Column(_name(t), f"{t:g}", OWN, "top1_accuracy", own_key="heldout/top1_accuracy", place=t)
         for t in STEPS
     ),
     MATERIAL,
