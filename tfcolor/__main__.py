@@ -19,6 +19,7 @@ COMMANDS = {
     "convert": ("tfcolor.convert", "turn published Caffe or Keras weights into a run"),
     "analyze": ("tfcolor.analyze", "show what a network learned: features, filters, curves"),
     "shard": ("tfcolor.shard", "write images into TFRecord shards, on one machine or many"),
+    "data_service": ("tfcolor.data_service", "make the batches of training in other processes"),
     "reproduce": ("tfcolor.reproduce", "make a table of the dissertation with one command"),
 }
 """Each command's module, whose `run()` reads `sys.argv`, and what it is for."""
@@ -26,7 +27,7 @@ COMMANDS = {
 
 def format_commands() -> str:
     """Returns the list of commands that `tfcolor --help` shows."""
-    lines = [f"  {name:<10}{purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines = [f"  {name:<14}{purpose}" for name, (_, purpose) in COMMANDS.items()]
     head = ["Usage: tfcolor COMMAND [--FLAG=VALUE ...]", "", "Commands:"]
     tail = ["", "tfcolor COMMAND --help explains a command; tfcolor --version shows the version."]
     return "\n".join([*head, *lines, *tail]) + "\n"

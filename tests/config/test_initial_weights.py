@@ -303,8 +303,21 @@ def test_layers_are_rebalanced_after_loading(tiny_flags, tmp_path, monkeypatch, 
         _start([*tiny_flags, "--rebalance"])
 
 
+def test_batch_norm_has_the_statistics_of_the_images_at_hand(
+    tiny_flags, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("tfcolor.config.initial_weights.MAX_IMAGES", 8)
+    other = _write_run(tmp_path / "run", tiny_flags)
+    start = [*tiny_flags, f"--initial_weights={tmp_path / 'run'}", "--recompute_batch_norm"]
+    ours = _start(start, reads_images=True).backbone
+    assert "batch norm has the statistics of 32 training images" in caplog.text
+    first = other.backbone.batch_norms["conv1"]
+    assert np.abs(ours.batch_norms["conv1"].moving_mean - first.moving_mean).max() > 1e-3
+
+
 def test_workers_cannot_fit_weights_to_images(tiny_flags):
-    for flag in ("--initial_weights=kmeans", "--rebalance"):
+    for flag in ("--initial_weights=kmeans", "--rebalance", "--recompute_batch_norm"):
         with pytest.raises(UserError, match=f"{flag} with --strategy=multi_worker"):
             _start([*tiny_flags, flag, "--strategy=multi_worker"])
 

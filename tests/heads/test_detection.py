@@ -26,9 +26,10 @@ OPTIONS = DetectionHeadOptions(
 SIZE = (40, 56)
 
 
-@pytest.fixture(scope="module")
-def head():
-    return DetectionHead(TAP, 3, OPTIONS, seed=2)
+@pytest.fixture(scope="module", params=["dense", "residual"])
+def head(request):
+    options = dataclasses.replace(OPTIONS, head=request.param, residual_width=2)
+    return DetectionHead(TAP, 3, options, seed=2)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from keras_cv.src.layers.object_detection.roi_align import _ROIAligner
 
 from tfcolor.core.boxes import OFFSET_DEVIATIONS, box_overlaps, encode_boxes
 from tfcolor.core.taps import Tap
+from tfcolor.heads.region_bodies import DenseBody
 from tfcolor.heads.region_classifier import RegionClassifier, detect, pool_regions
 
 
@@ -47,7 +48,7 @@ def test_pooling_has_gradients_for_features_only():
 
 
 def test_the_classifier_sees_each_region_by_itself():
-    classifier = RegionClassifier(3 * 3 * 2, 4, 16, seed=3)
+    classifier = RegionClassifier(DenseBody(3 * 3 * 2, 16, seed=3), 4, seed=3)
     regions = np.random.default_rng(0).normal(size=(2, 5, 3, 3, 2)).astype(np.float32)
     logits, offsets = classifier(regions)
     assert (logits.shape, offsets.shape) == ([2, 5, 5], [2, 5, 4, 4])

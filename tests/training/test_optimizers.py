@@ -33,7 +33,11 @@ def _apply(update, gradients):
 
 
 def _descend(values, gradients, options, rates):
-    """Momentum gradient descent in float64; the first two values are kernels."""
+    """Momentum gradient descent in float64; the first two values are kernels.
+
+    Nesterov's is written as published (Sutskever et al. 2013, in the look-ahead
+    point, which is what is trained): w' = w + m v' - rate g with v' = m v - rate g.
+    """
     values = [value.astype(np.float64) for value in values]
     velocities = [np.zeros_like(value) for value in values]
     for step, rate in enumerate(rates):
@@ -46,16 +50,25 @@ def _descend(values, gradients, options, rates):
                 factor = 1.0
             else:
                 factor = options.bias_rate_multiplier
-            velocities[index] = options.momentum * velocities[index] - rate * factor * gradient
-            value += velocities[index]
+            step_down = rate * factor * gradient
+            velocities[index] = options.momentum * velocities[index] - step_down
+            if options.use_nesterov:
+                value += options.momentum * velocities[index] - step_down
+            else:
+                value += velocities[index]
     return values
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.5])
+@pytest.mark.parametrize("use_nesterov", [False, True])
 @pytest.mark.parametrize(("decay", "multiplier"), [(0.0, 2.0), (0.1, 2.0), (0.1, 0.5)])
-def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier):
+def test_five_steps_agree_with_numpy(clip_norm, decay, multiplier, use_nesterov):
     options = OptimizationOptions(
-        momentum=0.8, weight_decay=decay, bias_rate_multiplier=multiplier, clip_norm=clip_norm
+        momentum=0.8,
+        use_nesterov=use_nesterov,
+        weight_decay=decay,
+        bias_rate_multiplier=multiplier,
+        clip_norm=clip_norm,
     )
     update = _update(options)
     random_numbers = np.random.default_rng(0)

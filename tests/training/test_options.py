@@ -27,6 +27,12 @@ def test_published_recipe_is_the_default():
     assert all(drop < training.num_steps for drop in options.rate_drops)
 
 
+@pytest.mark.parametrize("other", [{"optimizer": "adam"}, {"momentum": 0.0}])
+def test_nesterov_needs_momentum(other):
+    with pytest.raises(UsageError, match="expected --optimizer=momentum and a momentum above 0"):
+        OptimizationOptions(use_nesterov=True, **other)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

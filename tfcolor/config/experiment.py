@@ -23,8 +23,8 @@ from tfcolor.training.options import (
     TrainingOptions,
 )
 
-UNRECORDED = ("run_dir", "verbosity")
-"""Flags that say where a run goes and how it talks, not what it computes."""
+UNRECORDED = ("run_dir", "verbosity", "data_service", "data_service_workers")
+"""Flags that say where a run goes, how it talks and who helps, not what it computes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +68,11 @@ class RunOptions:
     )
     rebalance: bool = option(
         False, "scales every layer to a unit second moment on training images, before training"
+    )
+    recompute_batch_norm: bool = option(
+        False,
+        "takes the moving statistics of batch norm from training images before training; those of"
+        " a pretraining are of what its tasks look at",
     )
     frozen_through: str = option(
         "", "the last tap whose layers are not trained, or top for all of the backbone"

@@ -17,6 +17,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import say
 from tfcolor.core.seeds import derive_seed
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.models.batch_statistics import recompute_statistics
 from tfcolor.models.columns import combine_columns
 from tfcolor.models.kmeans import initialize_by_kmeans
 from tfcolor.models.surgery import rebalance, transfer_backbone
@@ -26,7 +27,7 @@ from tfcolor.training.checkpoints import find_checkpoints, restore_first_whole
 RANDOM, KMEANS = "random", "kmeans"
 NUM_PIXELS, MAX_IMAGES = 2**22, 512
 """Training images that k-means and re-balancing see: about so many pixels in all."""
-IMAGE_BATCH = 4
+IMAGE_BATCH, STATISTICS_BATCH = 4, 32
 
 _OBJECT = "network/backbone/"
 _SLOT = "/.OPTIMIZER_SLOT"
@@ -61,7 +62,7 @@ def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) 
     """
     run = experiment.run
     start = run.initial_weights
-    if not (start or run.rebalance):
+    if not (start or run.rebalance or run.recompute_batch_norm):
         return
     if start in ((), (RANDOM,)):
         notes = ["random weights"]
@@ -75,6 +76,11 @@ def initialize_backbone(backbone: Backbone, experiment: Experiment, task: Task) 
         _check_one_process(experiment, "--rebalance")
         rebalance(_base_of(backbone), _training_images(task, experiment))
         notes.append("every layer is re-balanced on training images")
+    if run.recompute_batch_norm:
+        _check_one_process(experiment, "--recompute_batch_norm")
+        images = _training_images(task, experiment, STATISTICS_BATCH)
+        count = recompute_statistics(backbone, images)
+        notes.append(f"batch norm has the statistics of {count} training images")
     say(f"{run.backbone} starts from {'; '.join(notes)}")
 
 
@@ -220,13 +226,19 @@ def _note_on_blocks(backbone: Backbone) -> list[str]:
     return [] if _base_of(backbone) is backbone else ["its further blocks stay random"]
 
 
-def _training_images(task: Task, experiment: Experiment) -> Iterator[tf.Tensor]:
-    """Yields float32 [b, H, W, C] views of training images, as the run will see them."""
+def _training_images(
+    task: Task, experiment: Experiment, batch_size: int = IMAGE_BATCH
+) -> Iterator[tf.Tensor]:
+    """Yields float32 [b, H, W, C] views of training images, as the run will see them.
+
+    Of patches b counts those of all examples.
+    """
     seed = derive_seed(experiment.training.seed, "initial images")
-    views = task.make_dataset(TRAIN_SPLIT, BatchPlan(IMAGE_BATCH, seed))
+    views = task.make_dataset(TRAIN_SPLIT, BatchPlan(batch_size, seed))
     count = 0
     for inputs, _ in views:
         images = inputs["image"]
+        images = tf.reshape(images, [-1, *images.shape[-3:]])
         yield images
         count += len(images)
         if count >= min(MAX_IMAGES, NUM_PIXELS // (images.shape[1] * images.shape[2])):

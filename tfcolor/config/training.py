@@ -16,6 +16,7 @@ from tfcolor.config.assembly import (
 )
 from tfcolor.config.cluster import STRATEGY, is_server, serve_cluster, train_on_cluster
 from tfcolor.config.completion import check_frozen, complete_experiment
+from tfcolor.config.data_service import check_service, open_service
 from tfcolor.config.distillation import prepare_teacher
 from tfcolor.config.experiment import (
     UNRECORDED,
@@ -63,6 +64,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
       StoppedError: after a signal, once everything is saved.
     """
     experiment = read_experiment(flag_values)
+    check_service(experiment)
     if is_server(experiment):
         serve_cluster(experiment, flag_values)
         return
@@ -76,6 +78,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
     names = "_".join(dict.fromkeys(chosen.task))
     path = choose_run_dir(chosen.run_dir, f"{names}_{chosen.backbone}")
     check_same_flags(path / "flags.cfg", flag_values)
+    service = open_service(experiment)
     configure_runtime(experiment.training, experiment.distribution)
     strategy = build_strategy(experiment.distribution)
     with strategy.scope():
@@ -106,6 +109,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
         directory=directory,
         flags=resolved_flags(flag_values, UNRECORDED),
         evaluators=_previews(experiment, tasks, networks, readers),
+        service=service,
     )
     with listen_for_stop() as request, report_lost_workers():
         if experiment.distribution.strategy == STRATEGY:

@@ -135,15 +135,15 @@ def build_dataset(
         return {**inputs, "seed": seed}, targets
 
     @tf.autograph.experimental.do_not_convert
-    def split_batch(inputs: Tensors, targets: Tensors) -> tf.data.Dataset:
-        return _split((inputs, targets), plan.sizes)
+    def split(inputs: Tensors, targets: Tensors) -> tf.data.Dataset:
+        return split_batch((inputs, targets), plan.sizes)
 
     steps = tf.data.Dataset.counter(plan.first_batch * len(plan.slots))
     if plan.num_batches is not None:
         steps = steps.take(plan.num_batches * len(plan.slots))
     examples = steps.map(make_planned, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = examples.batch(len(plan.slots), drop_remainder=True)
-    shards = batches.flat_map(split_batch)
+    shards = batches.flat_map(split)
     return shards.prefetch(tf.data.AUTOTUNE).with_options(_exact_options())
 
 
@@ -173,6 +173,33 @@ def example_position(index: tf.Tensor, num_examples: int, seed: int) -> tf.Tenso
     return tf.random.experimental.index_shuffle(place, epoch_seed, last)
 
 
+def split_batch(batch: Example, sizes: list[int]) -> tf.data.Dataset:
+    """Cuts a batch into consecutive slices.
+
+    Args:
+      batch: two dicts of tensors with a leading axis B.
+      sizes: length of each slice; their sum is B.
+
+    Returns:
+      Yields the slices, in order.
+    """
+    ends = tf.cumsum(tf.constant(sizes, tf.int64))
+    is_even = len(set(sizes)) == 1
+
+    @tf.autograph.experimental.do_not_convert
+    def slice_shard(shard: tf.Tensor) -> Example:
+        begin = ends[shard] - tf.gather(tf.constant(sizes, tf.int64), shard)
+
+        def slice_tensor(tensor: tf.Tensor) -> tf.Tensor:
+            part = tensor[begin : ends[shard]]
+            part.set_shape([sizes[0] if is_even else None, *tensor.shape[1:]])
+            return part
+
+        return tf.nest.map_structure(slice_tensor, batch)
+
+    return tf.data.Dataset.range(len(sizes)).map(slice_shard)
+
+
 def _read_example(
     reader: ExampleReader, annotation: Annotation | None, position: tf.Tensor
 ) -> list[tf.Tensor]:
@@ -191,25 +218,6 @@ def _read_example(
     for tensor, shape in zip(tensors, shapes, strict=True):
         tensor.set_shape(shape)
     return tensors
-
-
-def _split(batch: Example, sizes: list[int]) -> tf.data.Dataset:
-    """Yields consecutive slices of a local batch, one per shard."""
-    ends = tf.cumsum(tf.constant(sizes, tf.int64))
-    is_even = len(set(sizes)) == 1
-
-    @tf.autograph.experimental.do_not_convert
-    def slice_shard(shard: tf.Tensor) -> Example:
-        begin = ends[shard] - tf.gather(tf.constant(sizes, tf.int64), shard)
-
-        def slice_tensor(tensor: tf.Tensor) -> tf.Tensor:
-            part = tensor[begin : ends[shard]]
-            part.set_shape([sizes[0] if is_even else None, *tensor.shape[1:]])
-            return part
-
-        return tf.nest.map_structure(slice_tensor, batch)
-
-    return tf.data.Dataset.range(len(sizes)).map(slice_shard)
 
 
 def _exact_options() -> tf.data.Options:

@@ -18,6 +18,7 @@ from tfcolor.heads.box_sampling import (
     match_boxes,
     sample_outcomes,
 )
+from tfcolor.heads.region_bodies import DenseBody, RegionBody, ResidualBody
 from tfcolor.heads.region_classifier import RegionClassifier, detect, pool_regions
 from tfcolor.heads.region_proposal import (
     RegionProposalNetwork,
@@ -51,7 +52,16 @@ class DetectionHeadOptions:
     anchor_samples: int = option(256, "anchors of an image that are learned from", minimum=2)
     region_samples: int = option(128, "regions of an image that are learned from", minimum=2)
     region_size: int = option(7, "bins along each side of a region", minimum=1)
-    hidden_units: int = option(1024, "units of the two layers that see a region", minimum=1)
+    head: str = option(
+        "dense",
+        "what sees a region: two linear layers, or block 4 of a residual network, as published for"
+        " ResNet-101",
+        choices=("dense", "residual"),
+    )
+    hidden_units: int = option(1024, "units of the two layers (head=dense)", minimum=1)
+    residual_width: int = option(
+        512, "channels inside of the units of block 4 (head=residual)", minimum=1
+    )
     max_detections: int = option(100, "detections of an image", minimum=1)
     detection_threshold: float = option(
         0.3, "overlap from which on one of two detections of a class goes", minimum=0, maximum=1
@@ -99,12 +109,14 @@ class DetectionHead(tf.keras.Model):
         self.proposer = RegionProposalNetwork(
             tap, num_anchors, options.proposal_units, seed=derive_seed(seed, "detection_head")
         )
-        self.classifier = RegionClassifier(
-            options.region_size**2 * tap.channels,
-            num_classes,
-            options.hidden_units,
-            seed=derive_seed(seed, "detection_head"),
-        )
+        seed = derive_seed(seed, "detection_head")
+        body: RegionBody
+        if options.head == "residual":
+            body = ResidualBody(tap.channels, options.residual_width, seed=seed)
+        else:
+            num_features = options.region_size**2 * tap.channels
+            body = DenseBody(num_features, options.hidden_units, seed=seed)
+        self.classifier = RegionClassifier(body, num_classes, seed=seed)
 
     def call(
         self,
@@ -145,7 +157,7 @@ class DetectionHead(tf.keras.Model):
         if all(name in inputs for name in TRUTH):
             outputs |= self._sample_anchors(anchors, size, inputs)
             outputs |= {"anchor_logits": logits, "anchor_offsets": offsets}
-            outputs |= self._sample_regions(features, tap, regions, inputs)
+            outputs |= self._sample_regions(features, tap, regions, inputs, training)
         if not training:
             outputs |= self._detect(features, tap, regions, size)
         return outputs
@@ -200,7 +212,7 @@ class DetectionHead(tf.keras.Model):
         return {"anchor_outcomes": outcomes, "anchor_targets": targets}
 
     def _sample_regions(
-        self, features: tf.Tensor, tap: Tap, regions: Regions, inputs: Tensors
+        self, features: tf.Tensor, tap: Tap, regions: Regions, inputs: Tensors, training: bool
     ) -> Tensors:
         """Returns the answers for drawn regions, and what they should be."""
         boxes, is_object = inputs["boxes"], inputs["labels"] >= 0
@@ -217,7 +229,7 @@ class DetectionHead(tf.keras.Model):
             tf.gather(one, chosen, batch_dims=1) for one in (candidates, outcomes, matches)
         )
         logits, offsets = self.classifier(
-            pool_regions(features, tap, candidates, self._options.region_size)
+            pool_regions(features, tap, candidates, self._options.region_size), training=training
         )
         labels = tf.maximum(tf.gather(inputs["labels"], matches, batch_dims=1), 0)
         targets = _matched_targets(boxes, matches, candidates, outcomes)

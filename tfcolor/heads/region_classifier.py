@@ -1,4 +1,4 @@
-"""What a region shows: features of the region, and a small network upon them."""
+"""What a region shows: its features, and the classes and boxes that they tell."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfcolor.core.boxes import OFFSET_DEVIATIONS, clip_boxes, decode_boxes
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Tap
+from tfcolor.heads.region_bodies import RegionBody
 from tfcolor.ops.sparse_hypercolumn import sparse_hypercolumn
 
 SAMPLES = 2
@@ -53,61 +54,52 @@ def pool_regions(features: tf.Tensor, tap: Tap, boxes: tf.Tensor, size: int) -> 
 class RegionClassifier(tf.keras.layers.Layer):
     """Tells what regions show, and for each class where it lies.
 
-    Two layers with ReLU on all bins together, and a linear layer for the classes
-    and the offsets each.
+    A linear layer each for the classes and the offsets, on what describes a
+    region.
 
     Args:
-      num_features: numbers per region.
+      body: describes regions: float32 [N, S, S, C] to [N, D]; see
+        `tfcolor.heads.region_bodies`.
       num_classes: K; the background is class K.
-      hidden_units: of each of the two layers.
       seed: every initial kernel derives from it.
 
     References:
       Girshick. Fast R-CNN. ICCV 2015, section 2.
     """
 
-    def __init__(
-        self, num_features: int, num_classes: int, hidden_units: int, *, seed: int
-    ) -> None:
+    def __init__(self, body: RegionBody, num_classes: int, *, seed: int) -> None:
         super().__init__(name="region_classifier", autocast=False)
-        self.num_classes = num_classes
+        self.body, self.num_classes = body, num_classes
+        size, seed = body.size, derive_seed(seed, "region_classifier")
+        self.classes = _dense("classes", size, num_classes + 1, CLASS_DEVIATION, seed)
+        self.offsets = _dense("offsets", size, 4 * num_classes, OFFSET_DEVIATION, seed)
 
-        def dense(name: str, units: int, width: int, deviation: float) -> tf.keras.layers.Dense:
-            """Returns a layer; He's kernel where there is no deviation."""
-            own_seed = derive_seed(seed, f"region_classifier/{name}")
-            initializers = tf.keras.initializers
-            kernel = (
-                initializers.RandomNormal(stddev=deviation, seed=own_seed)
-                if deviation
-                else initializers.HeNormal(own_seed)
-            )
-            layer = tf.keras.layers.Dense(
-                units, kernel_initializer=kernel, dtype="float32", name=name
-            )
-            layer.build([None, width])
-            return layer
-
-        self.first = dense("first", hidden_units, num_features, 0)
-        self.second = dense("second", hidden_units, hidden_units, 0)
-        self.classes = dense("classes", num_classes + 1, hidden_units, CLASS_DEVIATION)
-        self.offsets = dense("offsets", 4 * num_classes, hidden_units, OFFSET_DEVIATION)
-
-    def call(self, regions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, regions: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Classifies regions.
 
         Args:
           regions: float32 [B, R, S, S, C], of R regions of each image.
+          training: whether batch norm uses the statistics of these regions.
 
         Returns:
           (logits, offsets): float32 [B, R, K + 1], and float32 [B, R, K, 4] in
           units of `OFFSET_DEVIATIONS`.
         """
         shape = tf.shape(regions)
-        hidden = tf.reshape(regions, [shape[0], shape[1], self.first.kernel.shape[0]])
-        for layer in (self.first, self.second):
-            hidden = tf.nn.relu(layer(hidden))
-        offsets = tf.reshape(self.offsets(hidden), [shape[0], shape[1], self.num_classes, 4])
-        return self.classes(hidden), offsets
+        described = self.body(tf.reshape(regions, [-1, *regions.shape[2:]]), training=training)
+        described = tf.reshape(described, [shape[0], shape[1], self.body.size])
+        offsets = tf.reshape(self.offsets(described), [shape[0], shape[1], self.num_classes, 4])
+        return self.classes(described), offsets
+
+
+def _dense(
+    name: str, in_size: int, size: int, deviation: float, seed: int
+) -> tf.keras.layers.Dense:
+    """Returns a linear layer with its variables."""
+    kernel = tf.keras.initializers.RandomNormal(stddev=deviation, seed=derive_seed(seed, name))
+    layer = tf.keras.layers.Dense(size, kernel_initializer=kernel, dtype="float32", name=name)
+    layer.build([None, in_size])
+    return layer
 
 
 def detect(

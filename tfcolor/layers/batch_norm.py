@@ -17,6 +17,17 @@ Statistics = list[tuple[tf.Variable, tf.Tensor]]
 _COLLECTED: contextvars.ContextVar[Statistics | None] = contextvars.ContextVar(
     "collected", default=None
 )
+_IS_COPIED: contextvars.ContextVar[bool] = contextvars.ContextVar("is_copied", default=False)
+
+
+@contextlib.contextmanager
+def copied_statistics() -> Iterator[None]:
+    """Lets each update of moving statistics copy those of the batch."""
+    token = _IS_COPIED.set(True)
+    try:
+        yield
+    finally:
+        _IS_COPIED.reset(token)
 
 
 @contextlib.contextmanager
@@ -158,8 +169,8 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
 
     def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the moving statistics and returns their new values."""
-        momentum = FINAL_MOMENTUM
-        if self.use_ramp:
+        momentum = 0.0 if _IS_COPIED.get() else FINAL_MOMENTUM
+        if self.use_ramp and not _IS_COPIED.get():
             ramp = tf.cast(tf.minimum(self.num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
             momentum = FINAL_MOMENTUM * ramp
         new_mean = momentum * self.moving_mean + (1 - momentum) * mean

@@ -12,6 +12,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import ProgressReport, say
 from tfcolor.tasks.base import HELDOUT_SPLIT, DepictedTask
 from tfcolor.training.checkpoints import Checkpoints
+from tfcolor.training.data_service import DataService
 from tfcolor.training.distribution import has_workers, is_chief, plan_batches
 from tfcolor.training.early_stopping import EarlyStopping
 from tfcolor.training.events import Events
@@ -27,6 +28,7 @@ from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StoppedError, StopRequest
 from tfcolor.training.step import TrainStep
+from tfcolor.training.synchronization import Place
 
 Evaluator = Callable[[], Iterable[tuple[str, Any]]]
 
@@ -50,6 +52,7 @@ class Run:
       directory: where the records go.
       flags: the resolved flags, for TensorBoard.
       evaluators: called at every look; each yields (name, number or picture).
+      service: whose workers make the batches; None makes them here.
     """
 
     members: tuple[Member, ...]
@@ -62,6 +65,7 @@ class Run:
     directory: RunDirectory
     flags: Mapping[str, str]
     evaluators: Sequence[Evaluator] = ()
+    service: DataService | None = None
 
 
 class Trainer:
@@ -191,19 +195,26 @@ class Trainer:
 
     def _next_batch(self, task: int) -> Any:
         """Returns a task's next distributed batch, from the current step on."""
-        run = self._run
         if task not in self._batches:
-            first_batch = self._order.steps_before(self.step, task)
-            member, replicas = run.members[task], run.strategy.num_replicas_in_sync
-            self._batches[task] = iter(
-                run.strategy.distribute_datasets_from_function(
-                    lambda context: member.task.make_dataset(
-                        member.task.splits[0],
-                        plan_batches(member, first_batch, replicas, context),
-                    )
-                )
-            )
+            self._batches[task] = self._read_batches(task)
         return next(self._batches[task])
+
+    def _read_batches(self, task: int) -> Iterator[Any]:
+        """Returns a task's distributed batches, made here or by a service."""
+        run, service = self._run, self._run.service
+        first_batch = self._order.steps_before(self.step, task)
+        member, replicas = run.members[task], run.strategy.num_replicas_in_sync
+
+        def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            plan = plan_batches(member, first_batch, replicas, context)
+            local = member.task.make_dataset(member.task.splits[0], plan)
+            if service is None:
+                return local
+            place = Place(task, context.input_pipeline_id, context.num_input_pipelines)
+            return service.make_dataset(place, plan, local.element_spec)
+
+        batches = run.strategy.distribute_datasets_from_function(make)
+        return iter(batches) if service is None else service.watch(batches)
 
     def _begin_rounds(self, tasks: Iterable[int]) -> None:
         """Begins the rounds whose first step this is, with new batches."""

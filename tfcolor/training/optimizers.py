@@ -351,7 +351,7 @@ def _build_optimizer(
         decay, guard = options.rmsprop_decay, options.rmsprop_epsilon
         optimizer = tf.keras.optimizers.RMSprop(rate, decay, momentum, guard)
     else:
-        optimizer = tf.keras.optimizers.SGD(rate, momentum=momentum)
+        optimizer = tf.keras.optimizers.SGD(rate, momentum, nesterov=options.use_nesterov)
     if use_loss_scaling:
         return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 
 
@@ -39,6 +40,9 @@ class OptimizationOptions:
     )
     learning_rate: float = option(1e-3, "rate of the first step after warm-up", minimum=0)
     momentum: float = option(0.9, "of the gradient", minimum=0, maximum=0.9999)
+    use_nesterov: bool = option(
+        False, "takes the gradient where the momentum leads, after Nesterov (optimizer=momentum)"
+    )
     weight_decay: float = option(
         5e-4, "c in the loss term c * sum(w^2) / 2; biases have none", minimum=0
     )
@@ -100,6 +104,14 @@ class OptimizationOptions:
         2, "drops before the next plateau ends training (schedule=plateau)", minimum=0
     )
 
+    def __post_init__(self) -> None:
+        """Raises UsageError where Nesterov's momentum has no meaning."""
+        if self.use_nesterov and (self.optimizer != "momentum" or not self.momentum):
+            raise UsageError(
+                f"--use_nesterov with --optimizer={self.optimizer} --momentum={self.momentum}:"
+                " expected --optimizer=momentum and a momentum above 0"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class JointOptions:
@@ -146,4 +158,12 @@ class DistributionOptions:
     )
     num_virtual_devices: int = option(
         0, "splits the CPU into this many devices, to try --strategy=mirrored", minimum=0
+    )
+    data_service: str = option(
+        "",
+        "HOST:PORT of the dispatcher of `tfcolor data_service`, whose workers make the batches;"
+        " empty makes them here. The examples are the same",
+    )
+    data_service_workers: int = option(
+        1, "workers of the service to wait for; all that are there then are used", minimum=1
     )
