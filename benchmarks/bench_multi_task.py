@@ -10,7 +10,10 @@ benchmarks/results/multi_task.json, the sheet to benchmarks/results/multi_task.m
 Expected before measuring: three times the operations of a forward pass; relative position,
 with two patches of 96 pixels, at a fifth to a quarter of colorization, with one view of 256
 (0.28 of the pixels; its head is small). The published hours of an epoch then say how many
-operations per second a K40 (4.3e12 at most) sustained, which cannot be more than that.
+operations per second a K40 (4.3e12 at most) sustained, which cannot be more than that. Found:
+an eighth (the head of colorization, 34.8 million numbers at 1,024 places, is half of its
+work), and a third of a K40's peak for colorization, but 1 to 7 % for the others, whose epochs
+must have had several examples of an image.
 """
 
 import argparse
@@ -27,8 +30,8 @@ import measuring  # noqa: E402
 BENCHMARK = "multi_task"
 TASKS = ("rp", "col", "ex", "ms")
 SIZES = (2, 4)
-IMAGES = 1_281_167
-"""Of ImageNet; as many examples are an epoch of videos here."""
+HOURS = {"rp": 350, "col": 90, "ex": 60, "ms": 400}
+"""Published hours of a K40 for an epoch."""
 PASSES = 3
 """A training step in forward passes: the gradients of maps and of kernels cost one each."""
 K40_PEAK = 4.29e12
@@ -139,8 +142,8 @@ def _count_operations(network, inputs) -> float:
 def _format(found, batch: int, tera: list[float]) -> list[str]:
     """Returns the sheet as Markdown."""
     from tfcolor.config.reproduction.multi_task_trainings import (
-        EPOCH_STEPS,
-        HOURS,
+        BATCH,
+        IMAGES,
         NAMES,
         NUM_CHECKPOINTS,
         checkpoint_steps,
@@ -171,15 +174,15 @@ def _format(found, batch: int, tera: list[float]) -> list[str]:
         )
     lines += [
         "",
-        "| pretraining | epochs of each task | 1e18 operations |"
+        "| pretraining | steps of 256 | 1e18 operations |"
         + "".join(f" GPU hours at {rate:g}e12/s |" for rate in tera),
         "|---|---|---|" + "---|" * len(tera),
     ]
     for row in ("rp", "col", "ex", "ms", "rp_col", "rp_ex", "rp_ms", "rp_col_ex", "all"):
-        epochs = NUM_CHECKPOINTS * checkpoint_steps("full", row) / EPOCH_STEPS
-        total = epochs * IMAGES * sum(operations[task] for task in NAMES[row])
+        steps = NUM_CHECKPOINTS * checkpoint_steps("full", row)
+        total = steps * BATCH * sum(operations[task] for task in NAMES[row])
         hours = "".join(f" {total / rate / 1e12 / 3600:,.0f} |" for rate in tera)
-        lines.append(f"| {row} | {epochs:.0f} | {total / 1e18:.0f} |{hours}")
+        lines.append(f"| {row} | {steps:,} | {total / 1e18:.0f} |{hours}")
     return lines
 
 

@@ -11,12 +11,14 @@ from tfcolor.config.reproduction.pretext_trainings import NUM_PRETRAINING, VIDEO
 from tfcolor.config.reproduction.study import FULL, SMALL, Training
 from tfcolor.config.reproduction.trainings import laid
 
-HOURS = {"rp": 350, "col": 90, "ex": 60, "ms": 400}
-"""Hours of one GPU for an epoch of each task: relative position, colorization, exemplar
-and motion segmentation."""
-EPOCH_STEPS = 5005
-"""Steps of 256 for an epoch of ImageNet; as many are taken for one of the videos."""
-HOURS_TO_CHECKPOINT = 2400
+OPERATIONS = {"rp": 50e9, "col": 387e9, "ex": 50e9, "ms": 266e9}
+"""Floating-point operations of a full training example of each task: relative position,
+colorization, exemplar and motion segmentation (benchmarks/bench_multi_task.py)."""
+BATCH = 256
+IMAGES = 1_281_167
+"""Of ImageNet, an epoch of colorization."""
+COLORIZATION_EPOCHS = 187
+"""What 16,800 GPU hours at 90 an epoch are, which all others may cost too."""
 NUM_CHECKPOINTS = 7
 SMALL_STEPS = 80
 """Steps by one task from checkpoint to checkpoint at small scale."""
@@ -47,7 +49,10 @@ MIXING = ("--resnet101_v2_tapped_units=all", "--mixed_taps=all")
 def checkpoint_steps(scale: str, name: str) -> int:
     """Returns the steps from one checkpoint to the next, of equal compute for all.
 
-    Every step updates by all tasks, so it takes the sum of their times.
+    Every step updates by all tasks, so it takes the sum of their times. The paper
+    counts steps times the time of a step of each task. Its hours of an epoch are
+    taken for colorization alone: those of relative position would be 30 times too
+    many for one pair of each image, so that an epoch must have had more of them.
 
     Args:
       scale: "small" or "full".
@@ -58,12 +63,13 @@ def checkpoint_steps(scale: str, name: str) -> int:
 
     References:
       Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
-      sections 4 and 6.1 (hours of an epoch and of a checkpoint).
+      sections 4 and 6.1.
     """
     tasks = NAMES[name]
     if scale == SMALL:
         return round(SMALL_STEPS / len(tasks))
-    return round(EPOCH_STEPS * HOURS_TO_CHECKPOINT / sum(HOURS[task] for task in tasks))
+    total = COLORIZATION_EPOCHS * IMAGES * OPERATIONS["col"]
+    return round(total / NUM_CHECKPOINTS / BATCH / sum(OPERATIONS[task] for task in tasks))
 
 
 def pretrained(scale: str, name: str) -> Training:
