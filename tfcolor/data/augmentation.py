@@ -193,9 +193,10 @@ def exemplar_colors(patch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     factor = log_uniform([2], seeds[2], *FACTORS)
     summand = tf.random.stateless_uniform([2], seeds[3], -SUMMAND, SUMMAND)
     saturation_and_value = factor * hsv[..., 1:] ** power + summand
-    hsv = tf.concat([hsv[..., :1], tf.clip_by_value(saturation_and_value, 0.0, 1.0)], axis=-1)
     turn = tf.random.stateless_uniform([], seeds[4], -EXEMPLAR_HUE, EXEMPLAR_HUE)
-    return adjust_hue(tf.image.hsv_to_rgb(hsv), turn)
+    hue = tf.math.floormod(hsv[..., :1] + turn, 1.0)
+    hsv = tf.concat([hue, tf.clip_by_value(saturation_and_value, 0.0, 1.0)], axis=-1)
+    return tf.image.hsv_to_rgb(hsv)
 
 
 def scale_principal_components(patch: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:

@@ -4,7 +4,6 @@ import math
 
 import tensorflow as tf
 
-from tfcolor.color.spaces import rgb_to_lightness
 from tfcolor.data.augmentation import exemplar_colors, log_uniform
 
 MAX_SHIFT = 0.2
@@ -44,46 +43,6 @@ def uniform_corner(photograph: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tens
     """
     free = tf.cast(tf.shape(photograph)[:2] - size + 1, tf.float32)
     return tf.cast(tf.random.stateless_uniform([2], seed) * free, tf.int32)
-
-
-def textured_corner(photograph: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns where a patch begins that has texture.
-
-    Its probability is proportional to the mean squared gradient of the lightness
-    within it.
-
-    Args:
-      photograph: float32 [h, w, 3] in [0, 1].
-      seed: int64 [2]; the same seed gives the same corner.
-      size: side of the patch, pixels.
-
-    Returns:
-      int32 [2], (row, column); the last one where all is flat.
-    """
-    energy = window_energies(photograph, size)
-    cumulative = tf.cumsum(tf.reshape(energy, [-1]))
-    drawn = tf.random.stateless_uniform([1], seed, dtype=tf.float64) * cumulative[-1]
-    place = tf.searchsorted(cumulative, drawn, side="right")[0]
-    place = tf.minimum(place, tf.size(cumulative) - 1)
-    width = tf.shape(energy)[1]
-    return tf.stack([place // width, place % width])
-
-
-def window_energies(photograph: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns the sum of squared gradients in each square window.
-
-    Args:
-      photograph: float32 [h, w, 3] in [0, 1].
-      size: side of the windows, pixels.
-
-    Returns:
-      float64 [h - size + 1, w - size + 1], not negative, by the upper left corner.
-    """
-    rows, columns = tf.image.image_gradients(rgb_to_lightness(photograph)[tf.newaxis])
-    squares = tf.cast(rows**2 + columns**2, tf.float64)[0, :, :, 0]
-    table = tf.pad(tf.cumsum(tf.cumsum(squares, axis=0), axis=1), [[1, 0], [1, 0]])
-    bands = table[size:] - table[:-size]
-    return tf.nn.relu(bands[:, size:] - bands[:, :-size])
 
 
 @tf.autograph.experimental.do_not_convert

@@ -12,7 +12,8 @@ from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import Annotation, BatchPlan, Example, build_dataset, example_position
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.seed_patch import distorted_copy, rescaled_photograph, textured_corner
+from tfcolor.data.seed_patch import distorted_copy
+from tfcolor.data.textured_patch import rescaled_to_patch, textured_corner
 from tfcolor.heads.classifier import ClassifierHead
 from tfcolor.tasks.base import HELDOUT_SPLIT, TRAIN_SPLIT
 from tfcolor.tasks.label_task import LabelTask
@@ -139,30 +140,34 @@ class ExemplarClassesTask(LabelTask):
           Inputs: `image` float32 [S, S, 1 or 3] in [0, 1]. Targets: `label` int32
           [].
         """
-        size = self.options.patch_size
-        photograph, corner = self.find_seed_patch(rgb, label)
+        # Stateless for the caller; op determinism would make copies one at a time.
+        photograph, corner = tf.numpy_function(
+            self.find_seed_patch, [rgb, label], [tf.uint8, tf.int32], stateful=False
+        )
+        photograph.set_shape([None, None, 3])
+        corner.set_shape([2])
+        photograph = tf.cast(photograph, tf.float32) / 255
         copy_seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        copy = distorted_copy(photograph, corner, copy_seed, size)
+        copy = distorted_copy(photograph, corner, copy_seed, self.options.patch_size)
         return {"image": self.as_input(copy)}, {"label": label}
 
-    def find_seed_patch(self, rgb: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def find_seed_patch(self, rgb: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns where the seed patch of an image lies.
 
         Args:
           rgb: uint8 [H, W, 3], a photograph.
-          label: int32 [], its number.
+          label: its number.
 
         Returns:
-          (photograph, corner): float32 [h, w, 3] in [0, 1], so rescaled that the
-          patch has the side S; and int32 [2], (row, column) where it begins.
+          (photograph, corner): uint8 [h, w, 3], so rescaled that the patch has the
+          side S; and int32 [2], (row, column) where it begins.
         """
         options = self.options
-        origin = tf.constant(derive_seed(0, "exemplar_classes/seed patch"), tf.int64)
-        seed = tf.stack([origin, tf.cast(label, tf.int64)])
-        share_seed, corner_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-        share = tf.random.stateless_uniform([], share_seed, options.min_share, options.max_share)
-        photograph = rescaled_photograph(rgb, share, options.patch_size)
-        return photograph, textured_corner(photograph, corner_seed, options.patch_size)
+        origin = derive_seed(0, "exemplar_classes/seed patch")
+        share, place = np.random.default_rng([origin, int(label)]).random(2)
+        share = options.min_share + share * (options.max_share - options.min_share)
+        photograph = rescaled_to_patch(rgb, share, options.patch_size)
+        return photograph, textured_corner(photograph, place, options.patch_size)
 
     def build_head(self, taps: Mapping[str, Tap], seed: int) -> tf.keras.Model:
         """Returns the linear classifier on the backbone's top.
