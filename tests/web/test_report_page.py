@@ -133,7 +133,8 @@ def test_the_grid_is_searched_sorted_and_filtered(open_page):
     assert _names(page, 1) == ["first.png"]
     page.select_option("#filter", "failed")
     assert _names(page) == ["bad.jpg"]
-    assert HOSTILE in page.locator("#grid li").inner_text()
+    # Waits until it is laid out, before which there is no text to see.
+    page.locator("#grid li").filter(has_text=HOSTILE).wait_for()
     page.select_option("#filter", "all")
     page.fill("#search", "ZOE")
     assert _names(page) == ["Zoë.jpg"]
