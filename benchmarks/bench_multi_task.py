@@ -85,42 +85,18 @@ def _run(name: str, size: int, options: argparse.Namespace) -> list[float]:
 
 def _measure_one(name: str, size: int, data: str, rounds: int) -> int:
     """Makes steps of one task and prints operations, peak bytes and milliseconds."""
-    import tensorflow as tf
-
-    from tfcolor.config.command import define_flags
-    from tfcolor.config.assembly import build_networks, build_task, open_experiment_readers
-    from tfcolor.config.completion import complete_experiment
-    from tfcolor.config.experiment import read_experiment
-    from tfcolor.data.pipeline import BatchPlan
-    from tfcolor.train import COMMAND
-    from tfcolor.training.members import Member, shared_network
-    from tfcolor.training.optimizers import Update
-    from tfcolor.training.step import TrainStep
+    from experiment_steps import build_steps
 
     images = f"video:{data}/video:train:64" if name == "ms" else f"{data}/photos/train"
-    flag_values = define_flags(COMMAND)
     config = PROJECT / "configs" / "table_s4" / f"{name}.cfg"
-    flag_values(["train", f"--flagfile={config}", f"--images={images}", f"--batch_size={size}"])
-    experiment = read_experiment(flag_values)
-    (readers,) = open_experiment_readers(experiment)
-    experiment = complete_experiment(experiment, (readers,), flag_values)
-    task = build_task(experiment, readers)
-    (network,) = build_networks(experiment, [task])
-    members = (Member(task, network, size, seed=0),)
-    update = Update(
-        shared_network(network.backbone, members),
-        experiment.optimization,
-        experiment.joint,
-        use_loss_scaling=False,
-    )
-    update.set_rate(1e-5)
-    step = TrainStep(tf.distribute.get_strategy(), members, update)
-    batch = next(iter(task.make_dataset("train", BatchPlan(size, seed=0))))
-    operations = _count_operations(network, batch[0]) / size
+    flags = [f"--flagfile={config}", f"--images={images}", f"--batch_size={size}"]
+    built = build_steps(flags, rate=1e-5)
+    batch = next(iter(built.batches))
+    operations = _count_operations(built.network, batch[0]) / size
     times = []
     for _ in range(rounds + 1):
         started = time.perf_counter()
-        float(step({0: batch}, tf.constant(0.0))["loss"])
+        built.advance(batch)
         times.append(1e3 * (time.perf_counter() - started))
     print("RESULT", operations, measuring.peak_bytes(), *times[1:])
     return 0

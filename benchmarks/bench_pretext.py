@@ -63,49 +63,20 @@ def main(arguments: list[str]) -> int:
 
 def _time(name: str, data: str, rounds: int) -> int:
     """Prints milliseconds of an input and of a step, for every round."""
-    import tensorflow as tf
-
-    from tfcolor.config.command import define_flags
-    from tfcolor.config.assembly import build_networks, build_task, open_experiment_readers
-    from tfcolor.config.completion import complete_experiment
-    from tfcolor.config.experiment import read_experiment
-    from tfcolor.data.pipeline import BatchPlan
-    from tfcolor.tasks.base import RoundTask
-    from tfcolor.train import COMMAND
-    from tfcolor.training.members import Member, shared_network
-    from tfcolor.training.optimizers import Update
-    from tfcolor.training.step import TrainStep
+    from experiment_steps import build_steps
 
     images = f"{data}/photos/train" if data else "builtin:photos"
     images = f"video:{data}/video:train" if name in VIDEO else images
-    flag_values = define_flags(COMMAND)
-    flag_values(["train", f"--flagfile={CONFIGS / name}.cfg", f"--images={images}"])
-    experiment = read_experiment(flag_values)
-    (readers,) = open_experiment_readers(experiment)
-    experiment = complete_experiment(experiment, (readers,), flag_values)
-    task = build_task(experiment, readers)
-    (network,) = build_networks(experiment, [task])
-    size = experiment.training.batch_size
-    members = (Member(task, network, size, seed=0),)
-    update = Update(
-        shared_network(network.backbone, members),
-        experiment.optimization,
-        experiment.joint,
-        use_loss_scaling=False,
-    )
-    step = TrainStep(tf.distribute.get_strategy(), members, update)
-    if isinstance(task, RoundTask):
-        task.begin_round(network, 0, size)
-    batches = task.make_dataset("train", BatchPlan(size, seed=0))
-    held = next(iter(batches))
+    built = build_steps([f"--flagfile={CONFIGS / name}.cfg", f"--images={images}"], rate=0.0)
+    held = next(iter(built.batches))
     for _ in range(2):
-        float(step({0: held}, tf.constant(0.0))["loss"])
+        built.advance(held)
     steps = []
     for _ in range(rounds):
         started = time.perf_counter()
-        float(step({0: held}, tf.constant(0.0))["loss"])
+        built.advance(held)
         steps.append(1000 * (time.perf_counter() - started))
-    iterator = iter(batches)
+    iterator = iter(built.batches)
     for _ in range(rounds // 2):
         next(iterator)
     started = time.perf_counter()
