@@ -1,6 +1,7 @@
 """What the full pretrainings of Doersch and Zisserman need: a cost sheet.
 
-`python benchmarks/bench_multi_task.py --data=DATA` makes training steps of the four pretext
+`python benchmarks/bench_multi_task.py --data=DATA` (or `make bench`, without DATA on the built-in
+photographs and without motion segmentation) makes training steps of the four pretext
 tasks with the full network of configs/table_s4 at two small batch sizes, each in a process
 of its own, and counts the floating-point operations of an example. From time and memory at
 both sizes it extrapolates: images/s and memory of a batch of any size, hours of a GPU at a
@@ -40,7 +41,7 @@ K40_PEAK = 4.29e12
 def main(arguments: list[str]) -> int:
     """Measures every task, prints and writes the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with photos/train and video")
+    parser.add_argument("--data", default="", help="folder with photos/train and video")
     parser.add_argument("--rounds", type=int, default=2, help="timed steps after the first")
     parser.add_argument("--batch", type=int, default=32, help="examples of a GPU, for its memory")
     parser.add_argument(
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         name, _, size = options.one.partition(":")
         return _measure_one(name, int(size), options.data, options.rounds)
     records, found = [], {}
-    for name in TASKS:
+    for name in TASKS if options.data else TASKS[:-1]:
         for size in SIZES:
             operations, peak, *times = _run(name, size, options)
             case = f"{name}, batch {size}"
@@ -87,7 +88,8 @@ def _measure_one(name: str, size: int, data: str, rounds: int) -> int:
     """Makes steps of one task and prints operations, peak bytes and milliseconds."""
     from experiment_steps import build_steps
 
-    images = f"video:{data}/video:train:64" if name == "ms" else f"{data}/photos/train"
+    images = f"{data}/photos/train" if data else "builtin:photos"
+    images = f"video:{data}/video:train:64" if name == "ms" else images
     config = PROJECT / "configs" / "table_s4" / f"{name}.cfg"
     flags = [f"--flagfile={config}", f"--images={images}", f"--batch_size={size}"]
     built = build_steps(flags, rate=1e-5)
@@ -133,7 +135,7 @@ def _format(found, batch: int, tera: list[float]) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     operations = {}
-    for name in TASKS:
+    for name in dict.fromkeys(name for name, _ in found):
         operations[name] = found[name, small][0]
         extra = large - small
         seconds = max((found[name, large][2] - found[name, small][2]) / extra, 1e-9)
@@ -154,7 +156,9 @@ def _format(found, batch: int, tera: list[float]) -> list[str]:
         + "".join(f" GPU hours at {rate:g}e12/s |" for rate in tera),
         "|---|---|---|" + "---|" * len(tera),
     ]
-    for row in ("rp", "col", "ex", "ms", "rp_col", "rp_ex", "rp_ms", "rp_col_ex", "all"):
+    for row in NAMES:
+        if not set(NAMES[row]) <= operations.keys():
+            continue
         steps = NUM_CHECKPOINTS * checkpoint_steps("full", row)
         total = steps * BATCH * sum(operations[task] for task in NAMES[row])
         hours = "".join(f" {total / rate / 1e12 / 3600:,.0f} |" for rate in tera)
