@@ -5,7 +5,7 @@ photographs and without motion segmentation) makes training steps of the four pr
 tasks with the full network of configs/table_s4 at two small batch sizes, each in a process
 of its own, and counts the floating-point operations of an example. From time and memory at
 both sizes it extrapolates: images/s and memory of a batch of any size, hours of a GPU at a
-given sustained rate, for an epoch and for each row of table S4.2. Results go to
+given sustained rate for each row of the tables. Results go to
 benchmarks/results/multi_task.json, the sheet to benchmarks/results/multi_task.md.
 
 Expected before measuring: three times the operations of a forward pass; relative position,
