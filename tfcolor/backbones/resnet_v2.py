@@ -4,40 +4,40 @@ import dataclasses
 
 import tensorflow as tf
 
-from tfcolor.backbones.base import BEFORE, Backbone, BackboneOptions, Visitor, scale_channels
+from tfcolor.backbones.base import BEFORE, scale_channels
+from tfcolor.backbones.residual import (
+    EXPANSION,
+    FIRST,
+    FIRST_CHANNELS,
+    FIRST_WINDOW,
+    ResidualBackbone,
+    ResidualOptions,
+    ResidualUnit,
+)
 from tfcolor.core.errors import UsageError
 from tfcolor.core.lookup import lookup
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
-from tfcolor.core.taps import Scalar, Tap, Window, compose_tap
-from tfcolor.layers.batch_norm import TrainableBatchNorm
+from tfcolor.core.taps import Window
 from tfcolor.layers.convolution import Convolution
 
-FIRST, FIRST_CHANNELS = "conv1", 64
 BLOCK_WIDTHS = (64, 128, 256)
 """Channels inside the units of blocks 1 to 3; a unit ends with four times as many."""
-EXPANSION = 4
 BLOCK_STRIDES = (2, 2, 1)
 """Of each block's last unit. That of block 3 would only be read by block 4, and all its
 units are of one size so that their outputs can be mixed."""
 STEM_STRIDE = 4
 ALL_UNITS = "all"
-FIRST_WINDOW, FIRST_POOL, HALVING = Window(7, 2, 3), Window(3, 2), Window(3, 2, 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class ResNetV2Options(BackboneOptions):
+class ResNetV2Options(ResidualOptions):
     """Options of residual networks of pre-activation units."""
 
     output_stride: int = option(
         16,
         "pixels per cell of block 3; at 8 its convolutions are dilated, with the same weights",
         choices=(8, 16),
-    )
-    batch_norm_scale: bool = option(True, "a trainable factor per channel after each batch norm")
-    batch_norm_center: bool = option(True, "a trainable shift per channel after each batch norm")
-    batch_norm_ramp: bool = option(
-        False, "moving statistics that begin with the first batch; else their decay is constant"
     )
     tapped_units: tuple[str, ...] = option(
         (),
@@ -49,31 +49,22 @@ class ResNetV2Options(BackboneOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
-    """One bottleneck unit: 1x1, 3x3 and 1x1 convolutions beside a shortcut.
+class Unit(ResidualUnit):
+    """One unit, "block3_unit5", whose stride is that of its 3x3 convolution and its shortcut.
 
     Args:
-      name: of the unit, "block3_unit5".
+      name: as of `ResidualUnit`, and all others up to `projects`.
       block: 1 to 3.
-      width: channels of its first two convolutions.
-      channels: outputs.
-      stride: of the 3x3 convolution and the shortcut.
       dilation: of the 3x3 convolution.
-      projects: whether the shortcut is a convolution.
       is_last: whether its block ends with it.
     """
 
-    name: str
     block: int
-    width: int
-    channels: int
-    stride: int
     dilation: int
-    projects: bool
     is_last: bool
 
 
-class ResNetV2(Backbone):
+class ResNetV2(ResidualBackbone[Unit]):
     """A network of pre-activation units up to the end of block 3, the layout of TF-Slim.
 
     A unit adds to what it reads, or to a projection of it, what its branch gives;
@@ -99,14 +90,14 @@ class ResNetV2(Backbone):
     """
 
     Options = ResNetV2Options
-    canonical_size = 224
     has_raw_taps = True
+    halving = Window(3, 2, 1)
+    options: ResNetV2Options
     depth: int
     depth_units: tuple[int, ...]
 
     def __init__(self, options: ResNetV2Options, input_channels: int, seed: int) -> None:
-        super().__init__(input_channels, f"resnet{self.depth}_v2", options.input_mean)
-        self.options = options
+        super().__init__(options, input_channels, f"resnet{self.depth}_v2")
         self.units = self._declare_units()
         self._tap_channels = self._choose_taps()
         channels = self._tap_channels[FIRST]
@@ -114,68 +105,6 @@ class ResNetV2(Backbone):
         for unit in self.units:
             self._build_unit(unit, channels, seed)
             channels = unit.channels
-
-    @property
-    def tap_channels(self) -> dict[str, int]:
-        """Channels of each tap by name, from the first to the last layer."""
-        return dict(self._tap_channels)
-
-    def taps(self, height: Scalar, width: Scalar) -> dict[str, Tap]:
-        """Returns the geometry of each map of the convolutional mode.
-
-        Args:
-          height: rows of the image, an int or a scalar int32 tensor.
-          width: columns of the image, likewise.
-
-        Returns:
-          Taps by name, from the first to the last layer. Those of one stride
-          share their offset.
-        """
-        sizes, alignment = (height, width), self.options.tap_alignment
-        first = compose_tap(FIRST, self._tap_channels[FIRST], [FIRST_WINDOW], sizes, alignment)
-        taps, windows = {FIRST: first}, [FIRST_WINDOW, FIRST_POOL]
-        geometry = compose_tap("", 0, windows, sizes, alignment)
-        for unit in self.units:
-            if unit.stride > 1:
-                windows.append(HALVING)
-                geometry = compose_tap("", 0, windows, sizes, alignment)
-            if unit.name in self._tap_channels:
-                taps[unit.name] = dataclasses.replace(
-                    geometry, name=unit.name, channels=unit.channels
-                )
-        return taps
-
-    def activations(
-        self,
-        inputs: tf.Tensor,
-        seeds: tf.Tensor | None,
-        training: bool,
-        convolutional: bool,
-        visitor: Visitor,
-    ) -> dict[str, tf.Tensor]:
-        """Computes the named activations of prepared images.
-
-        Args:
-          inputs: float [B, H, W, C] of the compute dtype.
-          seeds: not read: nothing is dropped.
-          training: whether batch statistics are on.
-          convolutional: as for `call`.
-          visitor: called with each named activation as soon as it is made.
-
-        Returns:
-          As for `call`; every one is a raw sum.
-        """
-        del seeds
-        current = self._convolve_centered(FIRST, inputs, FIRST_WINDOW)
-        current = visitor(FIRST, current)
-        activations = {FIRST: current}
-        current = tf.nn.max_pool2d(current, FIRST_POOL.kernel, FIRST_POOL.stride, "SAME")
-        for unit in self.units:
-            current = self._apply_unit(unit, current, training)
-            if unit.name in self._tap_channels:
-                current = activations[unit.name] = visitor(unit.name, current)
-        top = current if convolutional else tf.reduce_mean(current, [1, 2])
-        return {**activations, "top": top}
 
     def _declare_units(self) -> tuple[Unit, ...]:
         """Returns the units in order."""
@@ -262,20 +191,10 @@ class ResNetV2(Backbone):
         )
         self.convolutions[name].build([None, None, None, in_channels])
 
-    def _build_norm(self, name: str, channels: int) -> None:
-        """Creates a batch norm, if the network has any."""
-        options = self.options
-        if not options.use_batch_norm:
-            return
-        self.batch_norms[name] = TrainableBatchNorm(
-            options.batch_norm_statistics,
-            options.synchronize_batch_norm,
-            options.batch_norm_ramp,
-            use_scale=options.batch_norm_scale,
-            use_center=options.batch_norm_center,
-            name=f"{name}_batch_norm",
-        )
-        self.batch_norms[name].build([None, channels])
+    def _apply_first(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Applies the first convolution: the first unit normalizes."""
+        del training
+        return self._convolve_centered(FIRST, inputs, FIRST_WINDOW)
 
     def _apply_unit(self, unit: Unit, current: tf.Tensor, training: bool) -> tf.Tensor:
         """Applies a unit: the sum of its shortcut and its branch, neither rectified."""
@@ -289,7 +208,7 @@ class ResNetV2(Backbone):
         current = self.convolutions[f"{name}_conv1"](current)
         current = self._activate(f"{name}_conv1", current, training)
         if unit.stride > 1:
-            current = self._convolve_centered(f"{name}_conv2", current, HALVING)
+            current = self._convolve_centered(f"{name}_conv2", current, self.halving)
         else:
             current = self.convolutions[f"{name}_conv2"](current, dilation=unit.dilation)
         current = self._activate(f"{name}_conv2", current, training)
@@ -297,15 +216,7 @@ class ResNetV2(Backbone):
 
     def _activate(self, norm: str, current: tf.Tensor, training: bool) -> tf.Tensor:
         """Rectifies after a batch norm, if there is one."""
-        if norm in self.batch_norms:
-            current = self.batch_norms[norm](current, training=training)
-        return tf.nn.relu(current)
-
-    def _convolve_centered(self, name: str, current: tf.Tensor, window: Window) -> tf.Tensor:
-        """Convolves around every second cell; SAME would not at even sizes."""
-        around = [int(window.padding)] * 2
-        current = tf.pad(current, [[0, 0], around, around, [0, 0]])
-        return self.convolutions[name](current, padding="VALID")
+        return tf.nn.relu(self._normalize(norm, current, training))
 
 
 class ResNet50V2(ResNetV2):
