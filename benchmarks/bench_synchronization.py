@@ -126,8 +126,8 @@ def _serve(jobs: dict, job: str, index: int, flags: list[str], folder: str) -> N
         time.sleep(SLEEPS[place.task])
         return read(source, place, batch)
 
-    def apply_and_record(exchange: Exchange, is_frozen: bool):
-        figures = apply(exchange, is_frozen)
+    def apply_and_record(exchange: Exchange, is_frozen: bool, numbers):
+        figures = apply(exchange, is_frozen, numbers)
         updates.append((time.monotonic(), exchange.group.tasks))
         return figures
 

@@ -1,4 +1,4 @@
-"""A cluster with a parameter server, whose processes reach each other over loopback."""
+"""A cluster with parameter servers, whose processes reach each other over loopback."""
 
 import json
 import socket
@@ -17,20 +17,27 @@ def free_addresses(count: int) -> list[str]:
 
 
 class Loopback:
-    """Starts `tfcolor train` as a chief, one parameter server and some workers.
+    """Starts `tfcolor train` as a chief, some parameter servers and some workers.
 
     Args:
       start_command: the fixture.
       num_workers: how many.
+      num_servers: likewise.
     """
 
-    def __init__(self, start_command: Callable[..., CommandProcess], num_workers: int) -> None:
+    def __init__(
+        self,
+        start_command: Callable[..., CommandProcess],
+        num_workers: int,
+        num_servers: int = 1,
+    ) -> None:
         self._start_command = start_command
-        chief, server, *workers = free_addresses(2 + num_workers)
-        self._jobs = {"chief": [chief], "ps": [server], "worker": workers}
+        chief, *others = free_addresses(1 + num_servers + num_workers)
+        servers, workers = others[:num_servers], others[num_servers:]
+        self._jobs = {"chief": [chief], "ps": servers, "worker": workers}
 
     def start(self, flags: list[str]) -> list[CommandProcess]:
-        """Starts all: the parameter server, the workers, then the chief."""
+        """Starts all: the parameter servers, the workers, then the chief."""
         return [
             self.start_one(job, index, flags)
             for job in ("ps", "worker", "chief")

@@ -1,4 +1,4 @@
-"""A cluster that loses a worker and a parameter server learns what one device learns."""
+"""Clusters that lose processes, that do not wait for a slow one, and whose workers do not wait."""
 
 import json
 import signal
@@ -47,9 +47,9 @@ def wait_for_steps(chief, run: Path, count: int) -> None:
 def test_kills_of_a_worker_and_of_a_server_change_nothing(tiny_flags, tmp_path, start_command):
     arguments = [*tiny_flags, *LONGER]
     one, shared = tmp_path / "one", tmp_path / "shared"
-    cluster = Loopback(start_command, num_workers=2)
+    cluster = Loopback(start_command, num_workers=2, num_servers=2)
     flags = [*arguments, f"--run_dir={shared}"]
-    server, worker, _, chief = cluster.start(flags)
+    server, _, worker, _, chief = cluster.start(flags)
     wait_for_steps(chief, shared, 3)
     worker.send_signal(signal.SIGKILL)
     wait_for_steps(chief, shared, 8)
@@ -70,3 +70,39 @@ def test_kills_of_a_worker_and_of_a_server_change_nothing(tiny_flags, tmp_path, 
     for process in restarted:
         assert "the run is over" in process.wait()
         assert process.returncode == 0
+
+
+def groups_of(run: Path) -> list[dict]:
+    """Returns what became of the gradients of each group of workers."""
+    return json.loads((run / "result.json").read_text())["groups"]
+
+
+def test_a_worker_that_hangs_is_not_waited_for(tiny_flags, tmp_path, start_command):
+    # Nothing is saved meanwhile: TensorFlow tells every process of the graph of a checkpoint.
+    few_looks = [f"--{one}_every_steps=1000" for one in ("checkpoint", "evaluate")]
+    flags = [*tiny_flags, *LONGER, *few_looks, "--num_steps=150", "--num_backups=1"]
+    flags.append(f"--run_dir={tmp_path}")
+    _, worker, _, _, chief = Loopback(start_command, num_workers=3).start(flags)
+    wait_for_steps(chief, tmp_path, 3)
+    worker.send_signal(signal.SIGSTOP)
+    wait_for_steps(chief, tmp_path, 100)
+    worker.send_signal(signal.SIGCONT)
+    shown = chief.wait()
+    assert chief.returncode == 0, shown
+    (group,) = groups_of(tmp_path)
+    assert group["updates"] == 150
+    # One process held the contribution of one place in the group.
+    assert min(group["contributions"]) < 60
+    assert 2 * 150 <= sum(group["contributions"]) <= sum(group["attempts"])
+
+
+def test_workers_that_wait_for_nobody_make_every_update_once(tiny_flags, tmp_path, start_command):
+    flags = [*tiny_flags, *LONGER, "--synchronization=asynchronous", f"--run_dir={tmp_path}"]
+    *_, chief = Loopback(start_command, num_workers=2).start(flags)
+    shown = chief.wait()
+    assert chief.returncode == 0, shown
+    assert np.all(np.isfinite(figures(tmp_path)))
+    groups = groups_of(tmp_path)
+    assert [group["contributions"] for group in groups] == [[one["updates"]] for one in groups]
+    assert sum(group["updates"] for group in groups) == NUM_STEPS
+    assert min(group["updates"] for group in groups) > 0

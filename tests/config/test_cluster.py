@@ -3,9 +3,12 @@ import json
 import pytest
 
 from tfcolor.config.command import define_flags, execute
-from tfcolor.config.cluster import is_server
+from tfcolor.config.cluster import check_backups, is_server
 from tfcolor.config.experiment import read_experiment
+from tfcolor.core.errors import UsageError
 from tfcolor.train import COMMAND
+from tfcolor.training.options import DistributionOptions
+from tfcolor.training.synchronization import plan_groups
 
 JOBS = {"chief": ["a:1"], "ps": ["b:1"], "worker": ["c:1", "d:1"]}
 
@@ -66,3 +69,10 @@ def test_a_cluster_without_parameter_servers_is_refused(stand_in, jobs, capsys, 
     shown = capsys.readouterr().err
     assert '--strategy=parameter_server needs TF_CONFIG, for example {"cluster": {"chief"' in shown
     assert not (tmp_path / "run").exists()
+
+
+def test_backups_leave_somebody_to_wait_for():
+    groups = plan_groups("hybrid", (3, 2))
+    check_backups(DistributionOptions(num_backups=1), groups)
+    with pytest.raises(UsageError, match=r"waits for 2 workers of a task.*expected fewer backups"):
+        check_backups(DistributionOptions(num_backups=2), groups)

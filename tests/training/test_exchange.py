@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -90,26 +92,40 @@ class Tower(tf.keras.Model):
 
 
 class Coordinator:
-    """Computes at once what is scheduled, and some of it twice."""
+    """Computes at once what is scheduled, some of it twice, and some of it late."""
 
-    def __init__(self):
-        self.repeats = False
+    def __init__(self, late=()):
+        self.repeats, self.error = False, None
+        self._gates = {one: threading.Event() for one in late}
+
+    def release(self, number, step):
+        self._gates[number, step].set()
 
     def schedule(self, graph, args):
+        gate = self._gates.get((int(args[0]), int(args[3])))
+        if gate is not None:
+            return self.Value(lambda: self._compute_late(gate, graph, args))
+        values = self._compute(graph, args)
+        return self.Value(lambda: values)
+
+    def _compute_late(self, gate, graph, args):
+        gate.wait()
+        if self.error is not None:
+            raise self.error
+        return self._compute(graph, args)
+
+    def _compute(self, graph, args):
         values = graph(*args)
         if self.repeats:
             values = graph(*args)
-        return self.Value({name: value.numpy() for name, value in values.items()})
+        return {name: value.numpy() for name, value in values.items()}
 
     @dataclasses.dataclass
     class Value:
-        values: dict
-
-        def fetch(self):
-            return self.values
+        fetch: Callable[[], dict]
 
 
-def build(mode, workers, *, is_normalized=False, penalty=0.0):
+def build(mode, workers, *, is_normalized=False, penalty=0.0, num_backups=0):
     """Returns exchanges, their crews and the trunk of two tasks that share it."""
     tasks = [WaveTask(0.3), WaveTask(1.1)]
     strategy, trunk = tf.distribute.OneDeviceStrategy("/cpu:0"), Trunk()
@@ -143,10 +159,19 @@ def build(mode, workers, *, is_normalized=False, penalty=0.0):
             copy = Tower(Trunk(), heads[task], is_normalized=is_normalized, penalty=penalty)
             member = Member(tasks[task], copy, BATCH_SIZES[task], 0, str(task))
             own[task] = Crew(member, masters[task], updates[task], source.specification(task))
-        exchanges.append(Exchange(strategy, group, own, Link(ask=ask, server="/cpu:0")))
+        exchanges.append(
+            Exchange(strategy, group, own, Link(ask=ask, server="/cpu:0"), num_backups)
+        )
         exchanges[-1].read()
         crews += own.values()
     return exchanges, crews, trunk
+
+
+def update(exchange, coordinator, step):
+    """Makes an update by whoever is in time; returns what these found."""
+    found = exchange.contribute(coordinator, step)
+    exchange.apply(is_frozen=False, numbers=found)
+    return found
 
 
 def waves(index):
@@ -193,8 +218,10 @@ def test_updates_are_those_of_the_simulation_in_the_same_order(mode):
     for event in itertools.islice(order_updates(groups, seconds), 9):
         simulation.apply(event)
         exchange = exchanges[event.group]
-        assert begun[event.group] and exchange.is_complete(event.step)
-        exchange.apply(is_frozen=False)
+        found = begun[event.group]
+        assert [*found] == [*range(len(exchange.group.places))]
+        assert exchange.is_complete(event.step, found)
+        exchange.apply(is_frozen=False, numbers=found)
         begun[event.group] = exchange.contribute(coordinator, event.step + 1)
         np.testing.assert_allclose(trunk.dense.kernel, simulation.trunk, rtol=1e-4, atol=1e-6)
     for crew, task in zip(crews, tasks, strict=True):
@@ -208,20 +235,21 @@ def test_losses_of_workers_add_up_to_those_of_the_batch():
     x = waves(index)
     y = x @ (np.arange(6).reshape(3, 2) / 7) @ [[1.0], [0.5]]
     total = np.sum((y[:, 0] - np.sin(0.3 * index)) ** 2) / 2
-    assert sum(one["squared"] for one in found) == pytest.approx(total, rel=1e-4)
-    assert [one["samples"] for one in found] == [2, 3]
+    assert sum(one["squared"] for one in found.values()) == pytest.approx(total, rel=1e-4)
+    assert {number: one["samples"] for number, one in found.items()} == {0: 2, 1: 3}
 
 
 def test_a_penalty_counts_once_whatever_the_number_of_workers():
     heads, found = [], []
     for penalty in (0.0, 0.5):
         (exchange, _), crews, _ = build("hybrid", (2, 1), penalty=penalty)
-        found = exchange.contribute(Coordinator(), 0)
-        exchange.apply(is_frozen=False)
+        found = update(exchange, Coordinator(), 0)
         heads.append(crews[0].master.head.kernel.numpy())
     before = np.array([[1.0], [0.5]])
     np.testing.assert_allclose(heads[1] - heads[0], -RATE * 0.5 * before, rtol=1e-4)
-    assert sum(one["penalty"] for one in found) / 5 == pytest.approx(0.5 * 1.25 / 2, rel=1e-5)
+    assert sum(one["penalty"] for one in found.values()) / 5 == pytest.approx(
+        0.5 * 1.25 / 2, rel=1e-5
+    )
 
 
 def test_work_done_twice_counts_once():
@@ -231,8 +259,7 @@ def test_work_done_twice_counts_once():
         coordinator = Coordinator()
         coordinator.repeats = repeats
         for step in range(3):
-            exchange.contribute(coordinator, step)
-            exchange.apply(is_frozen=False)
+            update(exchange, coordinator, step)
         results.append(trunk.dense.kernel.numpy())
         assert exchange.contributions.numpy().tolist() == [3, 3]
         assert exchange.attempts.numpy().tolist() == [6, 6] if repeats else [3, 3]
@@ -243,22 +270,64 @@ def test_work_done_twice_counts_once():
 def test_late_work_is_not_written_and_missing_work_is_noticed():
     (exchange, _), _, _ = build("hybrid", (2, 1))
     coordinator = Coordinator()
+    found = exchange.contribute(coordinator, 0)
+    assert exchange.is_complete(0, found) and not exchange.is_complete(1, found)
+    exchange.apply(is_frozen=False, numbers=found)
     exchange.contribute(coordinator, 0)
-    assert exchange.is_complete(0) and not exchange.is_complete(1)
-    exchange.apply(is_frozen=False)
-    exchange.contribute(coordinator, 0)
-    assert not exchange.is_complete(1)
+    assert not exchange.is_complete(1, [0]) and not exchange.is_complete(1, [1])
     exchange.contribute(coordinator, 1)
-    assert exchange.is_complete(1)
+    assert exchange.is_complete(1, found)
     exchange.contribute(coordinator, 0)
-    assert exchange.is_complete(1)
+    assert exchange.is_complete(1, found)
+
+
+def test_an_update_does_not_wait_for_backups_and_is_the_mean_of_those_in_time():
+    (exchange, _), crews, trunk = build("hybrid", (3, 1), num_backups=1)
+    coordinator = Coordinator(late={(2, 0), (1, 2)})
+    values, head = np.arange(6).reshape(3, 2) / 7, np.array([[1.0], [0.5]])
+    examples = ([0, 1, 2], [5, 6, 7], [10, 13, 14])  # shares are 1, 2 and 2 of 5
+    in_time = ([0, 1], [0, 1], [0, 2])
+    for step, (own, numbers) in enumerate(zip(examples, in_time, strict=True)):
+        if step == 2:
+            # Worker 1 will be late, so that worker 2 is waited for; its old answer comes first.
+            coordinator.release(2, 0)
+        assert [*update(exchange, coordinator, step)] == numbers
+        x, y = waves(np.array(own)), np.sin(0.3 * np.array(own))[:, None]
+        error = (x @ values @ head - y) / len(own)
+        changes = x.T @ error @ head.T, (x @ values).T @ error
+        values, head = values - RATE * changes[0], head - RATE * changes[1]
+        np.testing.assert_allclose(trunk.dense.kernel, values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(crews[0].master.head.kernel, head, rtol=1e-5, atol=1e-6)
+    assert exchange.contributions.numpy().tolist() == [3, 2, 1]
+    assert exchange.attempts.numpy().tolist() == [3, 2, 2]
+    assert not exchange.is_complete(2, [1])
+    coordinator.release(1, 2)
+
+
+def test_what_a_late_worker_had_half_written_is_not_in_an_update():
+    (exchange, _), _, trunk = build("hybrid", (2, 1), num_backups=1)
+    for rows in (*exchange._rows[0], exchange._counts[0]):
+        rows.assign(tf.fill(rows.shape, tf.constant(np.nan, rows.dtype)))
+    coordinator = Coordinator(late={(1, 0)})
+    update(exchange, coordinator, 0)
+    assert np.all(np.isfinite(trunk.dense.kernel))
+    coordinator.release(1, 0)
+
+
+def test_an_error_of_a_late_worker_is_raised():
+    (exchange, _), _, _ = build("hybrid", (2, 1), num_backups=1)
+    coordinator = Coordinator(late={(1, 0), (0, 1)})
+    update(exchange, coordinator, 0)
+    coordinator.error = tf.errors.UnavailableError(None, None, "Socket closed")
+    coordinator.release(1, 0)
+    with pytest.raises(tf.errors.UnavailableError, match="Socket closed"):
+        exchange.contribute(coordinator, 1)
 
 
 def test_groups_keep_what_they_read():
     (first, second), (_, other), trunk = build("hybrid", (1, 1))
     before = other.member.network.trunk.dense.kernel.numpy()
-    first.contribute(Coordinator(), 0)
-    first.apply(is_frozen=False)
+    update(first, Coordinator(), 0)
     assert not np.array_equal(trunk.dense.kernel, before)
     np.testing.assert_array_equal(other.member.network.trunk.dense.kernel, before)
     second.read()
@@ -268,10 +337,10 @@ def test_groups_keep_what_they_read():
 def test_moving_statistics_are_the_mean_over_workers_and_then_over_tasks():
     exchanges, crews, _ = build("hybrid", (2, 1), is_normalized=True)
     for exchange in exchanges:
-        exchange.contribute(Coordinator(), 0)
+        found = exchange.contribute(Coordinator(), 0)
         norm = crews[exchanges.index(exchange)].member.network.norm
         assert int(norm.num_updates) == 0  # workers hand them in; they do not store them
-        exchange.apply(is_frozen=False)
+        exchange.apply(is_frozen=False, numbers=found)
         assert int(norm.num_updates) == 1
     kernel = np.arange(6).reshape(3, 2) / 7
     index = np.arange(5)

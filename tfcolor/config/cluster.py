@@ -29,9 +29,14 @@ from tfcolor.training.joint import weights_of_tasks
 from tfcolor.training.loop import Run
 from tfcolor.training.members import Member
 from tfcolor.training.optimizers import SharedNetwork, Update
-from tfcolor.training.options import JointOptions
+from tfcolor.training.options import DistributionOptions, JointOptions
 from tfcolor.training.signals import StopRequest
-from tfcolor.training.synchronization import Group, plan_groups, share_workers
+from tfcolor.training.synchronization import (
+    Group,
+    fewest_workers,
+    plan_groups,
+    share_workers,
+)
 from tfcolor.training.worker_server import BatchSource, ClusterServer, fingerprint
 
 STRATEGY = "parameter_server"
@@ -126,7 +131,7 @@ def build_cluster(
 
     Raises:
       UsageError: if there are more workers of a task than examples in its batch,
-        too few workers for the tasks, or a task with rounds.
+        too few workers for the tasks, no fewer backups, or a task with rounds.
     """
     options = experiment.distribution
     workers = share_workers(options.task_workers, len(run.members), _count_processes("worker"))
@@ -150,7 +155,9 @@ def build_cluster(
     source = _source(experiment, [member.task for member in run.members])
     link = Link(_fingerprint(flag_values))
     exchanges, crews = [], []
-    for group in plan_groups(options.synchronization, workers):
+    groups = plan_groups(options.synchronization, workers)
+    check_backups(options, groups)
+    for group in groups:
         own = {
             task: Crew(
                 _copy_member(experiment, run, task),
@@ -160,7 +167,7 @@ def build_cluster(
             )
             for task in group.tasks
         }
-        exchanges.append(Exchange(run.strategy, group, own, link))
+        exchanges.append(Exchange(run.strategy, group, own, link, options.num_backups))
         exchanges[-1].read()
         crews.append((group, own))
     coordinator = tf.distribute.coordinator.ClusterCoordinator(run.strategy)
@@ -168,6 +175,23 @@ def build_cluster(
     all_crews = tuple(crew for _, own in crews for crew in own.values())
     cluster = Cluster(coordinator, tuple(exchanges), all_crews, updates)
     return dataclasses.replace(run, members=measured), cluster
+
+
+def check_backups(options: DistributionOptions, groups: Sequence[Group]) -> None:
+    """Checks that every update waits for somebody.
+
+    Args:
+      options: the number of backup workers.
+      groups: who waits for whom.
+
+    Raises:
+      UsageError: if there are as many backups as workers.
+    """
+    if options.num_backups >= (fewest := fewest_workers(groups)):
+        raise UsageError(
+            f"--num_backups={options.num_backups}: an update waits for {fewest} workers of a task"
+            f" by --synchronization={options.synchronization}; expected fewer backups"
+        )
 
 
 def _count_processes(job: str) -> int:

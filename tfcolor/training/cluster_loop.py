@@ -4,7 +4,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -45,7 +45,7 @@ class _Ready(NamedTuple):
     """A group whose contributions are all there, or what went wrong."""
 
     group: int
-    figures: Sequence[Figures] = ()
+    figures: Mapping[int, Figures] = {}
     error: BaseException | None = None
 
 
@@ -101,7 +101,7 @@ class ClusterTrainer(Trainer):
         try:
             while (step := self._go[number].get()) is not None:
                 figures = exchange.contribute(self._cluster.coordinator, step)
-                while not exchange.is_complete(step):
+                while not exchange.is_complete(step, figures):
                     say(f"step {step} of group {number} is not whole; computing it again")
                     figures = exchange.contribute(self._cluster.coordinator, step)
                 self._ready.put(_Ready(number, figures))
@@ -116,7 +116,7 @@ class ClusterTrainer(Trainer):
         rate = scheduled_rate(run.optimization, step, self._stopping.drops, run.training.num_steps)
         for task in exchange.group.tasks:
             self._cluster.updates[task].set_rate(rate)
-        figures = exchange.apply(step >= max(self._freeze_step, 1))
+        figures = exchange.apply(step >= max(self._freeze_step, 1), ready.figures)
         self._step_variable.assign_add(1)
         figures |= self._loss_figures(exchange, ready.figures)
         self._last_loss = tf.constant(figures["loss"])
@@ -144,17 +144,14 @@ class ClusterTrainer(Trainer):
                 if time.monotonic() > deadline:
                     self._stop()
 
-    def _loss_figures(self, exchange: Exchange, found: Sequence[Figures]) -> Figures:
-        """Returns the losses of an update by full name, each over all workers of a task."""
+    def _loss_figures(self, exchange: Exchange, found: Mapping[int, Figures]) -> Figures:
+        """Returns the losses of an update by full name, each over the workers of a task."""
         figures: Figures = {}
         losses = []
         for task in exchange.group.tasks:
             member = self._run.members[task]
-            own = [
-                one
-                for place, one in zip(exchange.group.places, found, strict=True)
-                if place.task == task
-            ]
+            places = exchange.group.places
+            own = [one for number, one in found.items() if places[number].task == task]
             samples = max(sum(one["samples"] for one in own), 1.0)
             terms = {
                 name: sum(one[name] for one in own) / samples
@@ -165,8 +162,8 @@ class ClusterTrainer(Trainer):
             if member.name:
                 figures[member.label("loss")] = losses[-1]
             figures |= {member.label(f"loss_{name}"): value for name, value in terms.items()}
-            places = exchange.group.places_of(task)
-            self._num_examples += member.batch_size * len(places) // places[0].num_workers
+            num_workers = exchange.group.places_of(task)[0].num_workers
+            self._num_examples += member.batch_size * len(own) // num_workers
         return {"loss": sum(losses) / len(losses), **figures}
 
     def _look(self) -> Mapping[str, float]:

@@ -1,8 +1,10 @@
 """How a group of workers hands in gradients, and how they are applied once."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import queue
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -72,6 +74,15 @@ class Link:
     server: str = FIRST_SERVER
 
 
+class _Answer(NamedTuple):
+    """What became of a worker's contribution to a step."""
+
+    number: int
+    step: int
+    figures: Figures
+    error: Exception | None = None
+
+
 class Exchange:
     """Contributions of a group's workers, kept on the parameter servers.
 
@@ -79,14 +90,17 @@ class Exchange:
     a row of its own and stamps the row with the number of the step. A worker
     that does so twice writes the same again, since a contribution is a function
     of the group's copy of the parameters and of the batch; and a late one of an
-    earlier step is not written. An update takes one row from every worker, adds
-    them in the order of the rows, and counts.
+    earlier step is not written. An update takes one row from every worker that
+    was in time, adds them in the order of the rows, and counts. A late worker
+    is asked again when it has answered, for the step that is due then; so a row
+    has one writer.
 
     Args:
       strategy: of the cluster.
       group: whose.
       crews: by task.
       link: how to reach the workers.
+      num_backups: workers of each task that are not waited for.
 
     Attributes:
       steps: int64 [], updates with this group's gradients.
@@ -101,9 +115,12 @@ class Exchange:
         group: Group,
         crews: Mapping[int, Crew],
         link: Link,
+        num_backups: int = 0,
     ) -> None:
         self.group, self._crews = group, crews
-        self._strategy, self._link = strategy, link
+        self._strategy, self._link, self._num_backups = strategy, link, num_backups
+        self._answers: queue.Queue[_Answer] = queue.Queue()
+        self._busy: set[int] = set()
         self._rows: dict[int, list[tf.Variable]] = {}
         self._counts: dict[int, tf.Variable] = {}
         count = len(group.places)
@@ -131,8 +148,8 @@ class Exchange:
         """Makes the group read the parameters as they are now."""
         self._read()
 
-    def contribute(self, coordinator: Any, step: int) -> list[Figures]:
-        """Lets the cluster compute a contribution for every worker of the group.
+    def contribute(self, coordinator: Any, step: int) -> dict[int, Figures]:
+        """Lets the cluster compute contributions of the group's workers.
 
         Args:
           coordinator: `tf.distribute.coordinator.ClusterCoordinator`; gives each to
@@ -140,31 +157,69 @@ class Exchange:
           step: number of updates of this group before.
 
         Returns:
-          `samples` and the summed loss terms of each worker, by name.
+          `samples` and the summed loss terms by name, of each worker that was in
+          time, by its number in the group.
         """
-        scheduled = []
-        for number, place in enumerate(self.group.places):
-            row = self.group.places_of(place.task).index(place)
-            numbers = (number, row, place.worker, step)
-            arguments = tuple(tf.constant(one, tf.int64) for one in numbers)
-            scheduled.append(coordinator.schedule(self._graphs[place.task], args=arguments))
-        return [{name: float(value) for name, value in one.fetch().items()} for one in scheduled]
+        for number in range(len(self.group.places)):
+            if number not in self._busy:
+                self._schedule(coordinator, number, step)
+        found: dict[int, Figures] = {}
+        while not self._is_enough(found) or not self._answers.empty():
+            answer = self._answers.get()
+            self._busy.remove(answer.number)
+            if answer.error is not None:
+                raise answer.error
+            if answer.step == step:
+                found[answer.number] = answer.figures
+            elif not self._is_enough(found):
+                self._schedule(coordinator, answer.number, step)
+        return dict(sorted(found.items()))
 
-    def is_complete(self, step: int) -> bool:
-        """Tells whether the contributions of all workers to a step are there."""
-        return bool(np.all(self._stamps.numpy() == step))
+    def is_complete(self, step: int, numbers: Collection[int]) -> bool:
+        """Tells whether the contributions of some workers to a step are there."""
+        return bool(np.all(self._stamps.numpy()[list(numbers)] == step))
 
-    def apply(self, is_frozen: bool) -> Figures:
-        """Updates the parameters by all contributions, and makes the group read them.
+    def apply(self, is_frozen: bool, numbers: Collection[int]) -> Figures:
+        """Updates the parameters by contributions, and makes the group read them.
 
         Args:
           is_frozen: as `Update.apply` takes it.
+          numbers: of the workers whose contributions these are, one of each task
+            at least.
 
         Returns:
           What the updates give, by task's label and name.
         """
-        figures = self._apply(tf.constant(is_frozen))
+        is_in_time = [number in numbers for number in range(len(self.group.places))]
+        figures = self._apply(tf.constant(is_frozen), tf.constant(is_in_time))
         return {name: float(value) for name, value in figures.items()}
+
+    def _schedule(self, coordinator: Any, number: int, step: int) -> None:
+        """Lets the cluster compute the contribution of one worker."""
+        place = self.group.places[number]
+        row = self.group.places_of(place.task).index(place)
+        numbers = (number, row, place.worker, step)
+        arguments = tuple(tf.constant(one, tf.int64) for one in numbers)
+        value = coordinator.schedule(self._graphs[place.task], args=arguments)
+
+        def wait() -> None:
+            """Hands the answer over, or what went wrong."""
+            try:
+                figures = {name: float(one) for name, one in value.fetch().items()}
+                self._answers.put(_Answer(number, step, figures))
+            except Exception as error:  # for the thread of `contribute` to raise
+                self._answers.put(_Answer(number, step, {}, error))
+
+        self._busy.add(number)
+        threading.Thread(target=wait, daemon=True).start()
+
+    def _is_enough(self, numbers: Collection[int]) -> bool:
+        """Tells whether all are there that an update waits for."""
+        return all(
+            sum(self.group.places[number].task == task for number in numbers)
+            >= len(self.group.places_of(task)) - self._num_backups
+            for task in self.group.tasks
+        )
 
     def _build_contribution(self, task: int) -> Any:
         """Returns the graph by which a worker makes and hands in its contribution."""
@@ -237,22 +292,28 @@ class Exchange:
         terms["samples"] = samples
         return terms, [tf.convert_to_tensor(one) for one in (*gradients, *statistics)]
 
-    def _apply_once(self, is_frozen: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _apply_once(self, is_frozen: tf.Tensor, is_in_time: tf.Tensor) -> dict[str, tf.Tensor]:
         """Makes one update of each task, counts it and reads the parameters."""
         figures: dict[str, tf.Tensor] = {}
         with tf.device(self._link.server):
             for task, crew in self._crews.items():
-                samples = tf.maximum(tf.add_n(tf.unstack(self._counts[task])), 1.0)
-                sums = [tf.add_n(tf.unstack(rows)) for rows in self._rows[task]]
+                own = [
+                    is_in_time[number]
+                    for number, place in enumerate(self.group.places)
+                    if place.task == task
+                ]
+                samples = tf.maximum(_add_rows(self._counts[task], own), 1.0)
+                sums = [_add_rows(rows, own) for rows in self._rows[task]]
                 size = len(crew.update.variables_of())
                 gradients = [one / samples for one in sums[:size]]
                 found = self._strategy.run(crew.update.apply, args=({0: gradients}, is_frozen))
                 figures |= {crew.member.label(name): value for name, value in found.items()}
-                count = len(self.group.places_of(task))
+                count = tf.reduce_sum(tf.cast(own, tf.int32))
                 for variable, total in zip(crew.statistics(), sums[size:], strict=True):
                     is_count = variable.dtype.is_integer
-                    variable.assign(total // count if is_count else total / count)
-            self.contributions.assign_add(tf.ones_like(self.contributions))
+                    share = tf.cast(count, variable.dtype)
+                    variable.assign(total // share if is_count else total / share)
+            self.contributions.assign_add(tf.cast(is_in_time, tf.int64))
             self.steps.assign_add(1)
             self._copy()
         return figures
@@ -298,6 +359,15 @@ def _rows_beside(variable: tf.Variable, count: int) -> tf.Variable:
     """Returns zeros for each of some workers, on the server of a variable."""
     with tf.device(variable.device):
         return _zeros([count, *variable.shape], variable.dtype)
+
+
+def _add_rows(rows: tf.Variable, is_added: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the sum of some rows; what others hold, maybe half written, is not touched."""
+    kept = [
+        tf.where(one, row, tf.zeros_like(row))
+        for one, row in zip(is_added, tf.unstack(rows), strict=True)
+    ]
+    return tf.add_n(kept)
 
 
 def _scatter(rows: tf.Variable, row: tf.Tensor, value: tf.Tensor) -> tf.Operation:

@@ -156,6 +156,13 @@ class DistributionOptions:
         "workers of each task, in the order of --task; the rest of the cluster is spare. Empty"
         " shares all of them out (strategy=parameter_server)",
     )
+    num_backups: int = option(
+        0,
+        "workers of each task that an update does not wait for: what the slowest compute is thrown"
+        " away, and who that is decides the result; a checkpoint waits for all"
+        " (strategy=parameter_server)",
+        minimum=0,
+    )
     num_virtual_devices: int = option(
         0, "splits the CPU into this many devices, to try --strategy=mirrored", minimum=0
     )

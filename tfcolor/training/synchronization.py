@@ -85,6 +85,22 @@ def plan_groups(mode: str, workers: Sequence[int]) -> tuple[Group, ...]:
     raise ValueError(f"mode={mode!r}: expected one of {', '.join(MODES)}")
 
 
+def fewest_workers(groups: Sequence[Group]) -> int:
+    """Returns the smallest number of workers that a group has of one task.
+
+    Args:
+      groups: as planned.
+
+    Returns:
+      At least 1; backup workers must be fewer.
+
+    Example:
+      >>> fewest_workers(plan_groups("hybrid", (4, 3)))
+      3
+    """
+    return min(len(group.places_of(task)) for group in groups for task in group.tasks)
+
+
 def share_evenly(num_tasks: int, num_workers: int) -> tuple[int, ...]:
     """Shares workers out among tasks, the first of which have one more if it is not even.
 
@@ -173,13 +189,11 @@ def order_updates(
       Chen, Monga, Bengio, Jozefowicz. Revisiting Distributed Synchronous SGD.
       ICLR Workshop 2016 (backup workers).
     """
-    for group in groups:
-        for task in group.tasks:
-            if not 0 <= num_backups < len(group.places_of(task)):
-                raise ValueError(
-                    f"num_backups={num_backups}: a group has {len(group.places_of(task))} workers"
-                    f" of task {task}, and has to wait for one at least"
-                )
+    if not 0 <= num_backups < (fewest := fewest_workers(groups)):
+        raise ValueError(
+            f"num_backups={num_backups}: a group has {fewest} workers of a task, and has to wait"
+            " for one at least"
+        )
     queue: list[tuple[float, int, int, tuple[Place, ...]]] = []
     read = [0] * len(groups)
     for number, group in enumerate(groups):
