@@ -31,7 +31,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.colorizer import Colorizer
 from tfcolor.inference.loading import SavedColorizer
 from tfcolor.inference.painting import SizeOptions
-from tfcolor.models.network import JointNetwork
+from tfcolor.models.task_statistics import TaskStatistics
 from tfcolor.tasks.classification import ClassificationOptions
 from tfcolor.train import COMMAND
 from tfcolor.training.checkpoints import Checkpoints
@@ -239,7 +239,10 @@ def joint_run(tiny_flags, tmp_path_factory):
     whole = [dataclasses.replace(experiment, selected=index) for index in range(2)]
     networks = build_networks(experiment, [build_task(one, {}) for one in whole])
     write_flagfile(run / "flags.cfg", flag_values, UNRECORDED)
-    joint = JointNetwork(networks[0].backbone, [network.head for network in networks])
+    joint = joint_network(networks)
+    for task, network in enumerate(networks):
+        for _, own in network.statistics.pairs():
+            own.assign(tf.fill(own.shape, tf.cast(3 + task, own.dtype)))
     for number, variable in enumerate(joint.trainable_variables):
         variable.assign(tf.random.stateless_normal(variable.shape, [1, number], stddev=0.1))
     Checkpoints(run / "checkpoints", tf.train.Checkpoint(network=joint), 1, is_chief=True).save(1)
@@ -250,8 +253,15 @@ def test_either_task_of_a_joint_run_can_be_loaded(joint_run):
     network, origin = load_network(joint_run, "last", task="colorization")
     other, other_origin = load_network(joint_run, "last")
     assert [one["task"] for one in (origin, other_origin)] == ["colorization", "classification"]
-    for one, same in zip(network.backbone.variables, other.backbone.variables, strict=True):
+    for one, same in zip(
+        network.backbone.trainable_variables, other.backbone.trainable_variables, strict=True
+    ):
         np.testing.assert_array_equal(one, same)
+    for value, loaded in zip((4, 3), (network, other), strict=True):
+        statistics = TaskStatistics(loaded.backbone).pairs()
+        assert statistics
+        for shared, _ in statistics:
+            np.testing.assert_array_equal(shared, np.full(shared.shape, value))
     assert other.head.classes.kernel.shape[1] == 3
     reader = tf.train.load_checkpoint(str(joint_run / "checkpoints/ckpt-1"))
     key = "network/heads/1/hidden/kernel/.ATTRIBUTES/VARIABLE_VALUE"

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.layers.batch_norm import TrainableBatchNorm
+from tfcolor.models.task_statistics import TaskStatistics
 from tfcolor.tasks.base import count_examples
 from tfcolor.training.exchange import Crew, Exchange, Link, merge_statistics
 from tfcolor.training.members import Member
@@ -350,3 +351,14 @@ def test_moving_statistics_are_the_mean_over_workers_and_then_over_tasks():
     np.testing.assert_allclose(found, 0.001 * np.mean(means, axis=0), rtol=1e-4)
     merge_statistics(crews)
     np.testing.assert_allclose(crews[0].master.norm.moving_mean, found, rtol=1e-6)
+
+
+def test_each_task_of_a_trained_network_has_the_statistics_of_its_own_groups():
+    _, crews, _ = build("asynchronous", (2, 1), is_normalized=True)
+    for crew in crews:
+        crew.master.statistics = TaskStatistics(crew.master)
+    for value, crew in zip((1.0, 3.0, 8.0), crews, strict=True):
+        crew.member.network.norm.moving_mean.assign([value, value])
+    merge_statistics(crews)
+    found = {one.member.name: one.master.statistics.pairs()[0][1].numpy()[0] for one in crews}
+    assert found == {"0": 2.0, "1": 8.0}

@@ -22,6 +22,7 @@ from tfcolor.inference.painting import SizeOptions
 from tfcolor.inference.remote import RemoteColorizer
 from tfcolor.models.head_input import HeadInput, mixable_taps, readable_taps
 from tfcolor.models.network import JointNetwork, Network
+from tfcolor.models.task_statistics import TaskStatistics
 from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import Task
 from tfcolor.tasks.colorization import ColorizationOptions, build_output_space
@@ -109,19 +110,30 @@ def build_networks(experiment: Experiment, tasks: Sequence[Task]) -> tuple[Netwo
       tasks: in its order.
 
     Returns:
-      Networks that share the backbone's object and variables.
+      Networks that share the backbone's object and variables, but for the moving
+      statistics of batch norm: each of several tasks has its own.
 
     Raises:
       UsageError: as `build_network`.
     """
     backbone = build_backbone(experiment, tasks[0])
     return tuple(
-        _build_upon(backbone, dataclasses.replace(experiment, selected=index), task)
+        _build_upon(
+            backbone,
+            dataclasses.replace(experiment, selected=index),
+            task,
+            TaskStatistics(backbone) if len(tasks) > 1 else None,
+        )
         for index, task in enumerate(tasks)
     )
 
 
-def _build_upon(backbone: Backbone, experiment: Experiment, task: Task) -> Network:
+def _build_upon(
+    backbone: Backbone,
+    experiment: Experiment,
+    task: Task,
+    statistics: TaskStatistics | None = None,
+) -> Network:
     """Returns a network of a backbone and the head of the selected task."""
     num_blocks, name = experiment.run.field_of_view_blocks, experiment.member.name
     if num_blocks and not task.convolutional:
@@ -144,7 +156,13 @@ def _build_upon(backbone: Backbone, experiment: Experiment, task: Task) -> Netwo
         if mixed or is_activated
         else None
     )
-    return Network(backbone, head, convolutional=task.convolutional, head_input=head_input)
+    return Network(
+        backbone,
+        head,
+        convolutional=task.convolutional,
+        head_input=head_input,
+        statistics=statistics,
+    )
 
 
 def joint_network(networks: Sequence[Network]) -> JointNetwork:
@@ -152,15 +170,19 @@ def joint_network(networks: Sequence[Network]) -> JointNetwork:
     inputs = {
         task: one.head_input for task, one in enumerate(networks) if one.head_input is not None
     }
-    return JointNetwork(networks[0].backbone, [one.head for one in networks], inputs)
+    statistics = [one.statistics for one in networks if one.statistics is not None]
+    return JointNetwork(networks[0].backbone, [one.head for one in networks], inputs, statistics)
 
 
-def trackable_network(experiment: Experiment, network: Network) -> Any:
+def trackable_network(
+    experiment: Experiment, network: Network, statistics: TaskStatistics | None = None
+) -> Any:
     """Returns what stands for a network in the checkpoints of its run.
 
     Args:
       experiment: of the run.
       network: of its selected task.
+      statistics: of batch norm, of this task; None to leave them out.
 
     Returns:
       For `tf.train.Checkpoint(network=...)`: the network, or in a run of several
@@ -172,6 +194,8 @@ def trackable_network(experiment: Experiment, network: Network) -> Any:
     parts = {"heads": tf.train.Checkpoint(**{place: network.head})}
     if network.head_input is not None:
         parts["head_inputs"] = tf.train.Checkpoint(**{place: network.head_input})
+    if statistics is not None:
+        parts["statistics"] = tf.train.Checkpoint(**{place: statistics.state})
     return tf.train.Checkpoint(backbone=network.backbone, **parts)
 
 
@@ -185,8 +209,8 @@ def load_network(
       checkpoint: "best" (by held-out loss or score), "last", or a step.
       policy: Keras's name of the precision to compute in; None for that of the
         training.
-      task: whose head to take, where the run has several tasks; the first one's
-        where it is none of them.
+      task: whose head to take, and whose statistics of batch norm, where the run
+        has several tasks; the first one's where it is none of them.
 
     Returns:
       The network, and where it comes from: run, task, backbone and step.
@@ -198,10 +222,13 @@ def load_network(
     tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
     prefixes = find_checkpoints(Path(run_dir), checkpoint)
-    holder = tf.train.Checkpoint(network=trackable_network(experiment, network))
+    statistics = TaskStatistics(network.backbone) if len(experiment.members) > 1 else None
+    holder = tf.train.Checkpoint(network=trackable_network(experiment, network, statistics))
     step = restore_first_whole(holder, prefixes)
     if step is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first")
+    if statistics is not None:
+        statistics.copy_to_layers()
     origin = {
         "run": str(run_dir),
         "task": experiment.member.name,

@@ -91,6 +91,9 @@ def run_training(flag_values: flags.FlagValues) -> None:
         whole = joint_network(networks)
     if not has_checkpoint(path / "checkpoints"):
         initialize_backbone(network.backbone, experiment, tasks[0])
+        for one in networks:
+            if one.statistics is not None:
+                one.statistics.copy_from_layers()
     if experiment.run.frozen_through:
         freeze_through(network.backbone, experiment.run.frozen_through)
     directory = RunDirectory(path)

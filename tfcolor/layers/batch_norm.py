@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
@@ -16,6 +16,9 @@ Statistics = list[tuple[tf.Variable, tf.Tensor]]
 
 _COLLECTED: contextvars.ContextVar[Statistics | None] = contextvars.ContextVar(
     "collected", default=None
+)
+_SUBSTITUTES: contextvars.ContextVar[Mapping[int, tuple[tf.Variable, ...]]] = (
+    contextvars.ContextVar("substitutes", default={})  # noqa: B039, nobody changes it
 )
 _IS_COPIED: contextvars.ContextVar[bool] = contextvars.ContextVar("is_copied", default=False)
 
@@ -47,6 +50,24 @@ def collected_statistics() -> Iterator[Statistics]:
         yield collected
     finally:
         _COLLECTED.reset(token)
+
+
+@contextlib.contextmanager
+def substituted_statistics(substitutes: Mapping[int, tuple[tf.Variable, ...]]) -> Iterator[None]:
+    """Lets layers read and update other moving statistics than their own.
+
+    Args:
+      substitutes: moving mean, moving variance and number of updates, by the
+        `id` of the layer.
+
+    Yields:
+      Nothing; other layers go on with their own.
+    """
+    token = _SUBSTITUTES.set(substitutes)
+    try:
+        yield
+    finally:
+        _SUBSTITUTES.reset(token)
 
 
 class ParameterFreeBatchNorm(tf.keras.layers.Layer):
@@ -129,7 +150,7 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
           [..., C] of the dtype of `inputs`.
         """
         values = tf.cast(inputs, tf.float32)
-        mean, variance = self.moving_mean, self.moving_variance
+        mean, variance, _ = self._statistics()
         if training and self.trainable:
             mean, variance = self._batch_moments(values)
             updated = self._update(tf.stop_gradient(mean), tf.stop_gradient(variance))
@@ -169,21 +190,27 @@ class ParameterFreeBatchNorm(tf.keras.layers.Layer):
 
     def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Updates the moving statistics and returns their new values."""
+        moving_mean, moving_variance, num_updates = self._statistics()
         momentum = 0.0 if _IS_COPIED.get() else FINAL_MOMENTUM
         if self.use_ramp and not _IS_COPIED.get():
-            ramp = tf.cast(tf.minimum(self.num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
+            ramp = tf.cast(tf.minimum(num_updates, RAMP_STEPS), tf.float32) / RAMP_STEPS
             momentum = FINAL_MOMENTUM * ramp
-        new_mean = momentum * self.moving_mean + (1 - momentum) * mean
-        new_variance = momentum * self.moving_variance + (1 - momentum) * variance
+        new_mean = momentum * moving_mean + (1 - momentum) * mean
+        new_variance = momentum * moving_variance + (1 - momentum) * variance
         collected = _COLLECTED.get()
         if collected is None:
-            self.moving_mean.assign(new_mean)
-            self.moving_variance.assign(new_variance)
-            self.num_updates.assign_add(1)
+            moving_mean.assign(new_mean)
+            moving_variance.assign(new_variance)
+            num_updates.assign_add(1)
         else:
-            collected += [(self.moving_mean, new_mean), (self.moving_variance, new_variance)]
-            collected.append((self.num_updates, self.num_updates + 1))
+            collected += [(moving_mean, new_mean), (moving_variance, new_variance)]
+            collected.append((num_updates, num_updates + 1))
         return new_mean, new_variance
+
+    def _statistics(self) -> tuple[tf.Variable, ...]:
+        """Returns moving mean, moving variance and number of updates, maybe those of a task."""
+        own = (self.moving_mean, self.moving_variance, self.num_updates)
+        return _SUBSTITUTES.get().get(id(self), own)
 
     @property
     def statistics_variables(self) -> list[tf.Variable]:

@@ -1,5 +1,6 @@
 """A backbone and a head as one network, and the roles of its variables."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.taps import map_size
 from tfcolor.models.head_input import HeadInput
+from tfcolor.models.task_statistics import TaskStatistics, average_statistics
 
 ROLES = ("kernel", "bias", "scale", "mixing_row")
 """Attributes under which layers keep their trainable variables."""
@@ -33,6 +35,8 @@ class Network(tf.keras.Model):
         that read its collapsed "top".
       head_input: what stands between them, with variables of the task's own;
         None where the head reads the backbone's maps as they are.
+      statistics: the task's own statistics of batch norm, where several tasks
+        share the backbone; None for those of its layers.
     """
 
     def __init__(
@@ -42,10 +46,12 @@ class Network(tf.keras.Model):
         *,
         convolutional: bool = True,
         head_input: HeadInput | None = None,
+        statistics: TaskStatistics | None = None,
     ) -> None:
         super().__init__(name="network", autocast=False)
         self.backbone = backbone
         self.head = head
+        self.statistics = statistics
         self.head_input = head_input
         self.convolutional = convolutional
 
@@ -68,13 +74,14 @@ class Network(tf.keras.Model):
         samples = self.convolutional and self.head_input is None
         if training and samples and hasattr(self.head, "build_sampler"):
             sampler = self.head.build_sampler(inputs, taps, map_size(images))
-        features = self.backbone(
-            images,
-            seeds=seeds,
-            training=training,
-            convolutional=self.convolutional,
-            visitor=sampler,
-        )
+        with self._statistics_used():
+            features = self.backbone(
+                images,
+                seeds=seeds,
+                training=training,
+                convolutional=self.convolutional,
+                visitor=sampler,
+            )
         if getattr(self.head, "only_reads", False):
             features = {name: tf.stop_gradient(value) for name, value in features.items()}
         if self.head_input is not None:
@@ -91,7 +98,8 @@ class Network(tf.keras.Model):
         Returns:
           float [B, h, w, C] maps by tap name, and the last one as "top".
         """
-        return self.backbone(images, training=False, convolutional=True)
+        with self._statistics_used():
+            return self.backbone(images, training=False, convolutional=True)
 
     def read(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
         """Computes the maps that the head reads, as after training.
@@ -105,6 +113,10 @@ class Network(tf.keras.Model):
         features = self.features(images)
         return features if self.head_input is None else self.head_input(features)
 
+    def _statistics_used(self) -> contextlib.AbstractContextManager[None]:
+        """Returns what lets the backbone normalize by the task's statistics, if it has any."""
+        return contextlib.nullcontext() if self.statistics is None else self.statistics.used()
+
 
 class JointNetwork(tf.keras.Model):
     """A backbone and the heads of several tasks, as one object to save.
@@ -116,6 +128,7 @@ class JointNetwork(tf.keras.Model):
       heads: one per task.
       head_inputs: what stands before the heads, by the number of the task, of
         those that have it.
+      statistics: of batch norm, one per task.
     """
 
     def __init__(
@@ -123,12 +136,24 @@ class JointNetwork(tf.keras.Model):
         backbone: Backbone,
         heads: Sequence[tf.keras.Model],
         head_inputs: Mapping[int, HeadInput] | None = None,
+        statistics: Sequence[TaskStatistics] = (),
     ) -> None:
         super().__init__(name="network", autocast=False)
         self.backbone = backbone
         self.heads = list(heads)
+        self._task_statistics = tuple(statistics)
+        if statistics:
+            self.statistics = {str(task): one.state for task, one in enumerate(statistics)}
         if head_inputs:  # else checkpoints stay what they were without them
             self.head_inputs = {str(task): one for task, one in head_inputs.items()}
+
+    def average_statistics(self) -> None:
+        """Gives the backbone the mean of all tasks' statistics of batch norm.
+
+        For whoever takes it over for another task.
+        """
+        if self._task_statistics:
+            average_statistics(self._task_statistics)
 
 
 def _patches_as_batch(

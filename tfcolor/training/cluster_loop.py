@@ -166,15 +166,9 @@ class ClusterTrainer(Trainer):
             self._num_examples += member.batch_size * len(own) // num_workers
         return {"loss": sum(losses) / len(losses), **figures}
 
-    def _look(self) -> Mapping[str, float]:
-        """Measures every split, with statistics for whoever loads the network."""
+    def _merge_statistics(self) -> None:
+        """Gives the trained networks the statistics that the groups have."""
         merge_statistics(self._cluster.crews)
-        return super()._look()
-
-    def _save(self) -> None:
-        """Writes a checkpoint with statistics for whoever loads the network."""
-        merge_statistics(self._cluster.crews)
-        super()._save()
 
     def _finish(self, figures: Mapping[str, float], seconds: float) -> dict[str, Any]:
         """Writes the result, with the counts that show what became of every gradient."""

@@ -328,13 +328,18 @@ class Exchange:
 def merge_statistics(crews: Sequence[Crew]) -> None:
     """Gives the trained networks the mean of the moving statistics of all groups.
 
+    Each task's own statistics become the mean over its groups.
+
     Args:
       crews: of all groups; those of one backbone share its layers.
     """
     found: dict[int, tuple[tf.Variable, list[tf.Variable]]] = {}
     for crew in crews:
+        statistics = getattr(crew.master, "statistics", None)
+        of_task = {id(shared): (one,) for shared, one in statistics.pairs()} if statistics else {}
         for trained, own in crew.paired_statistics():
-            found.setdefault(id(trained), (trained, []))[1].append(own)
+            for target in (trained, *of_task.get(id(trained), ())):
+                found.setdefault(id(target), (target, []))[1].append(own)
     for trained, all_own in found.values():
         total = tf.add_n([tf.convert_to_tensor(own) for own in all_own])
         trained.assign(total // len(all_own) if trained.dtype.is_integer else total / len(all_own))

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.progress import ProgressReport, say
+from tfcolor.models.network import JointNetwork
 from tfcolor.tasks.base import HELDOUT_SPLIT, DepictedTask
 from tfcolor.training.checkpoints import Checkpoints
 from tfcolor.training.data_service import DataService
@@ -271,6 +272,7 @@ class Trainer:
 
     def _look(self) -> Mapping[str, float]:
         """Measures every split, keeps the best weights and calls the evaluators."""
+        self._merge_statistics()
         figures = self._look_figures()
         if self._stopping.observe(self._watched(figures), self.step):
             self._checkpoints.save_best(self.step)
@@ -282,6 +284,11 @@ class Trainer:
         self._events.write_weights(networks, self.step)
         self._events.flush()
         return figures
+
+    def _merge_statistics(self) -> None:
+        """Gives a backbone of several tasks statistics for whoever loads it alone."""
+        if isinstance(self._run.network, JointNetwork):
+            self._run.network.average_statistics()
 
     def _watched(self, figures: Mapping[str, float]) -> float:
         """Returns the watched figure of a look, higher for better: the mean over tasks."""
@@ -326,6 +333,7 @@ class Trainer:
     def _save(self) -> None:
         """Writes a checkpoint, unless there is one or the weights are spoiled."""
         self._check_loss()
+        self._merge_statistics()
         if self.step != self._saved_step:
             self._checkpoints.save(self.step)
             self._saved_step = self.step
