@@ -13,7 +13,6 @@ from tfcolor.data.augmentation import (
     contrastive_view,
     exemplar_colors,
     gaussian_blur,
-    inception_crop,
     scale_principal_components,
     to_gray,
 )
@@ -85,29 +84,6 @@ def test_principal_components_are_scaled_about_the_mean():
     np.testing.assert_allclose(found, expected.reshape(patch.shape), atol=1e-5)
     same = scale_principal_components(tf.constant(patch), tf.ones([3]))
     np.testing.assert_allclose(same, patch, atol=1e-5)
-
-
-def test_crops_have_random_area_and_aspect_and_lie_anywhere():
-    areas, aspects, centers = [], [], []
-    for number in range(60):
-        crop = inception_crop(tf.constant(RAMP), _seed(number), 21, 0.08).numpy() * 255
-        rows, columns = crop[:, 10, 0] / 2, crop[10, :, 1]
-        # Away from the border, where ramps bend, their slope is that of the crop.
-        height, width = 21 * np.diff(rows[5:16]).mean(), 21 * np.diff(columns[5:16]).mean()
-        areas.append(height * width / (HEIGHT * WIDTH))
-        aspects.append(width / height)
-        centers.append((rows[10] / HEIGHT, columns[10] / WIDTH))
-    assert 0.07 < min(areas) < 0.2
-    assert 0.7 < max(areas) < 1.03
-    assert 0.72 < min(aspects) < 0.9
-    assert 1.1 < max(aspects) < 1.39
-    assert np.all(np.std(centers, axis=0) > 0.08)
-
-
-def test_the_whole_photograph_is_the_largest_crop():
-    square = np.random.default_rng(2).integers(0, 256, (12, 12, 3)).astype(np.uint8)
-    crop = inception_crop(tf.constant(square), _seed(0), 12, 1.0)
-    np.testing.assert_allclose(crop, square / 255, atol=1e-5)
 
 
 def test_jitter_of_no_strength_changes_nothing():

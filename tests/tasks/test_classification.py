@@ -16,6 +16,7 @@ from tfcolor.data.transforms import center_view
 from tfcolor.losses.classification import CLASSIFICATION_LOSSES
 from tfcolor.models.network import Network
 from tfcolor.tasks.classification import ClassificationOptions, ClassificationTask, TopAccuracy
+from tfcolor.tasks.linear_probe import LinearProbeTask
 
 SMALL = {"num_classes": 3, "crop_size": 24, "min_side": 24, "max_side": 32}
 
@@ -97,6 +98,20 @@ def _shifts_of(pixels, image, largest):
         for crop in padded[:, row : row + size, column : column + size]
         if np.array_equal(crop, np.rint(255 * image))
     ]
+
+
+@pytest.mark.parametrize("class_", [ClassificationTask, LinearProbeTask])
+def test_colors_of_training_views_change_where_asked(reader, class_):
+    def views(split, **options):
+        options = class_.Options(**{**SMALL, "input": "color", **options})
+        return _batch(class_(options, {split: reader}), split)[0]["image"].numpy()
+
+    plain, changed = views("train"), views("train", change_colors=True)
+    assert 0 <= changed.min() < changed.max() <= 1
+    for before, after in zip(plain, changed, strict=True):
+        assert np.abs(before - after).max() > 0.02
+        assert np.corrcoef(before.mean(axis=-1).ravel(), after.mean(axis=-1).ravel())[0, 1] > 0.8
+    np.testing.assert_array_equal(views("heldout"), views("heldout", change_colors=True))
 
 
 def test_gray_input_is_the_mean_of_the_colors(reader):

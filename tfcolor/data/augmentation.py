@@ -20,8 +20,8 @@ from typing import Any
 
 import tensorflow as tf
 
-ASPECTS = (3 / 4, 4 / 3)
-MAX_ATTEMPTS = 100
+from tfcolor.data.inception_views import inception_crop
+
 JITTER_PROBABILITY, GRAY_PROBABILITY, BLUR_PROBABILITY = 0.8, 0.2, 0.5
 BRIGHTNESS = CONTRAST = SATURATION = 0.8
 HUE = 0.2
@@ -91,47 +91,6 @@ def contrastive_view(
         blur = functools.partial(gaussian_blur, sigma=sigma)
         view = _sometimes(BLUR_PROBABILITY, seeds[6], blur, view)
     return tf.ensure_shape(view, [size, size, 3])
-
-
-def inception_crop(image: tf.Tensor, seed: tf.Tensor, size: int, min_area: float) -> tf.Tensor:
-    """Returns a random part of a photograph, of random area and aspect, as a square.
-
-    Cut and scaled at once, bicubic; unlike in published code, also smoothed where
-    it shrinks.
-
-    Args:
-      image: uint8 [H, W, 3].
-      seed: int64 [2]; the same seed gives the same crop.
-      size: side S of the result, pixels.
-      min_area: smallest area of the part, relative to the photograph's.
-
-    Returns:
-      float32 [S, S, 3] in [0, 1]. Where no part fits, it is the whole photograph.
-
-    References:
-      Szegedy et al. Going Deeper with Convolutions. CVPR 2015.
-    """
-    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.shape(image),
-        tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
-        seed,
-        min_object_covered=0.0,
-        aspect_ratio_range=ASPECTS,
-        area_range=(min_area, 1.0),
-        max_attempts=MAX_ATTEMPTS,
-    )
-    whole = tf.shape(image)[:2]
-    extent = tf.where(extent[:2] < 0, whole, extent[:2])
-    scale = size / tf.cast(extent, tf.float32)
-    crop = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
-        size=[size, size],
-        scale=scale,
-        translation=-scale * tf.cast(begin[:2], tf.float32),
-        kernel_type="keyscubic",
-        antialias=True,
-    )[0]
-    return tf.clip_by_value(crop / 255.0, 0.0, 1.0)
 
 
 def color_jitter(view: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:

@@ -10,6 +10,7 @@ from tfcolor.core.columns import parse_column
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 from tfcolor.core.taps import Tap, top_channels
+from tfcolor.data.inception_views import inception_colors
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation, Example
 from tfcolor.data.reading import ExampleReader
@@ -35,6 +36,9 @@ class ClassificationOptions(CanonicalViewOptions):
     num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
+    )
+    change_colors: bool = option(
+        False, "change brightness, saturation, hue and contrast of the training views, as Inception"
     )
     dropout_rate: float = option(
         0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99
@@ -125,6 +129,8 @@ class ClassificationTask(AnnotatedTask):
         if options.max_rotation:
             turn_seed = tf.random.experimental.stateless_fold_in(seed, 2)
             view = random_turn(view, turn_seed, options.max_rotation)
+        if options.change_colors:
+            view = inception_colors(view, tf.random.experimental.stateless_fold_in(seed, 3))
         return {"image": self.as_input(view)}, {"label": label}
 
     def make_heldout_example(self, rgb: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> Example:

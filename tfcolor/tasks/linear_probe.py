@@ -28,6 +28,9 @@ class LinearProbeOptions(CanonicalViewOptions):
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
     )
+    change_colors: bool = option(
+        False, "change brightness, saturation, hue and contrast of the training views, as Inception"
+    )
     taps: tuple[str, ...] = option(LAYERS, "layers that are probed")
     rule: str = option(
         "rotnet",
