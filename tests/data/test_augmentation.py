@@ -4,6 +4,7 @@ import scipy.ndimage
 import skimage.color
 import tensorflow as tf
 
+from tests.data.test_inception_views import RAMP
 from tfcolor.data.augmentation import (
     adjust_brightness,
     adjust_contrast,
@@ -18,11 +19,6 @@ from tfcolor.data.augmentation import (
 )
 
 VIEW = np.random.default_rng(0).uniform(0.1, 0.9, (13, 17, 3)).astype(np.float32)
-HEIGHT, WIDTH = 90, 130
-# Red tells the row and green the column of each pixel.
-RAMP = np.zeros([HEIGHT, WIDTH, 3], np.uint8)
-RAMP[..., 0] = 2 * np.arange(HEIGHT)[:, np.newaxis]
-RAMP[..., 1] = np.arange(WIDTH)
 
 
 def _seed(number):
