@@ -1,4 +1,14 @@
-from tfcolor.config.reproduction.pretext_trainings import proxy, untrained, with_labels
+from pathlib import Path
+
+from tfcolor.config.reproduction.layout import locate_images
+from tfcolor.config.reproduction.pretext_trainings import (
+    FEW,
+    LINEAR,
+    NUM_PRETRAINING,
+    proxy,
+    untrained,
+    with_labels,
+)
 from tfcolor.config.reproduction.study import FULL, SMALL
 
 
@@ -21,3 +31,13 @@ def test_plain_gradients_are_another_run():
 def test_no_image_of_the_supervised_training_is_probed():
     assert "--image_range=0:12800" in with_labels().flags
     assert untrained().flags == ("--num_steps=1", "--learning_rate=0")
+
+
+def test_probes_learn_from_a_range_of_the_training_images_and_are_measured_on_others():
+    cifar = Path("data/cifar-100-python")
+    for measure in (LINEAR, FEW):
+        images = locate_images(SMALL, Path("data"), "")[measure.images].test
+        assert images == f"cifar100:{cifar}:train"
+        assert f"--image_range={NUM_PRETRAINING}:16000" in measure.flags
+        (test,) = (flag for flag in measure.flags if "_test_images=" in flag and "num" not in flag)
+        assert test.partition("=")[2] == "cifar100:{data}/cifar-100-python:test"

@@ -1,6 +1,6 @@
 """The trainings of table 4.7 and of the comparison of pretext tasks, at either scale."""
 
-from tfcolor.config.reproduction.layout import LABELS, PHOTOGRAPHS, VIDEO
+from tfcolor.config.reproduction.layout import FINE_TUNING, LABELS, PHOTOGRAPHS, VIDEO
 from tfcolor.config.reproduction.study import FULL, SMALL, Measure, Training
 from tfcolor.config.reproduction.trainings import laid
 
@@ -24,7 +24,7 @@ _TEST = "cifar100:{data}/cifar-100-python:test"
 LINEAR = Measure(
     "linear",
     "linear_evaluation",
-    LABELS,
+    FINE_TUNING,
     (
         _IMAGES,
         f"--linear_evaluation_test_images={_TEST}",
@@ -36,7 +36,7 @@ LINEAR = Measure(
 FEW = Measure(
     "few_label",
     "few_label",
-    LABELS,
+    FINE_TUNING,
     (
         _IMAGES,
         f"--few_label_test_images={_TEST}",
