@@ -134,7 +134,7 @@ def draw_utility(
         upper.errorbar(
             list(curve), means, deviations, fmt="o-", color=color, capsize=4, label=label
         )
-    upper.set(ylabel=metric)
+    upper.set(ylabel=metric.replace("_", " "))
     upper.set_title(f"{outcome.name}\n{outcome.reason}", fontsize=9, wrap=True)
     upper.legend(frameon=False)
     for count, ones in utilities.items():
