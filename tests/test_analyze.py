@@ -16,6 +16,7 @@ RUNLESS = (
     "permutations",
     "divergence_shapes",
     "loss_curves",
+    "heldout_curves",
     "utility",
     "synchronization_speed",
     "mixture_weights",
@@ -68,6 +69,7 @@ def test_run_is_analyzed(request, photos, tmp_path, capfd, name):
         "gradient_norm": [],
         "divergence_shapes": [],
         "loss_curves": [f"--curves=one:{run},same:{run}"],
+        "heldout_curves": [f"--curves=one:{run},same:{run}"],
         "utility": [
             *(f"--utility_{one}=5:{scores},50:{scores}" for one in ("scratch", "tuned")),
             "--utility_metric=mean_iou",

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tfcolor.analysis.loss_curves import compare_losses
-from tfcolor.core.errors import UsageError, UserError
+from tfcolor.core.errors import UserError
 
 
 @pytest.fixture
 def runs(tmp_path):
-    """TITLE:FOLDER of two runs, the second of which learns faster."""
-    texts = []
+    """Folders of two runs, the second of which learns faster."""
+    folders = {}
     for number, title in enumerate(("C", "J to C (ft)"), 1):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -18,8 +18,8 @@ def runs(tmp_path):
             {"step": 5 * n, "loss": 9.0 - number * n, "learning_rate": 0.1} for n in range(1, 4)
         ]
         (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        texts.append(f"{title}:{folder}")
-    return tuple(texts)
+        folders[title] = str(folder)
+    return folders
 
 
 def test_every_run_is_a_line(runs):
@@ -37,10 +37,6 @@ def test_losses_are_smoothed_for_drawing_alone(runs):
     np.testing.assert_allclose(curve["smoothed_losses"], [8, (2 * 7 + 8) / 3, (24 + 14 + 8) / 7])
 
 
-def test_errors_say_what_is_expected(runs, tmp_path):
-    with pytest.raises(UsageError, match="--curves is not given: name runs as TITLE:FOLDER"):
-        compare_losses((), 0.0)
-    with pytest.raises(UsageError, match="--curves=x: expected TITLE:FOLDER"):
-        compare_losses(("x",), 0.0)
+def test_a_run_without_a_log_is_named(tmp_path):
     with pytest.raises(UserError, match=r"has no metrics\.jsonl"):
-        compare_losses((f"x:{tmp_path}",), 0.0)
+        compare_losses({"x": str(tmp_path)}, 0.0)

@@ -10,7 +10,6 @@ from tfcolor.analysis.mixture_weights import (
     MixedHead,
     draw_mixtures,
     measure_rms,
-    read_titles,
     show_mixture_weights,
 )
 from tfcolor.core.errors import UsageError, UserError
@@ -118,25 +117,6 @@ def test_a_panel_without_any_size_is_drawn():
     panels = {"one": np.zeros([1, 2]), "two": np.array([[0.0, np.nan]])}
     figure = draw_mixtures(panels, ["a"], ["x", "y"])
     assert figure.axes[1].collections[0].norm.vmax == 1
-
-
-def test_titles_are_read():
-    assert read_titles([":a:b", "x:c"]) == {"": "a:b", "x": "c"}
-
-
-@pytest.mark.parametrize(
-    ("mixtures", "words"),
-    [
-        ((), "--mixtures is not given: name runs as TITLE:FOLDER"),
-        (("x",), "--mixtures=x: expected TITLE:FOLDER"),
-        (("x:",), "--mixtures=x:: expected TITLE:FOLDER"),
-        (("x:a", "y:b", "x:c"), "a and c are both called 'x'; expected another title"),
-        ((":a", ":b"), "a and b are both called ''"),
-    ],
-)
-def test_mistake_in_the_titles_is_explained(mixtures, words):
-    with pytest.raises(UsageError, match=words):
-        read_titles(mixtures)
 
 
 def test_rows_that_do_not_belong_together_are_refused(build_chain):

@@ -1,13 +1,13 @@
 """Training losses of several runs in one picture."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from tfcolor.analysis.findings import Findings
 from tfcolor.analysis.learning_curve import read_log, smooth
-from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
 
 NAME = "loss_curves"
@@ -15,18 +15,20 @@ NAME = "loss_curves"
 
 @dataclasses.dataclass(frozen=True)
 class LossCurvesOptions:
-    """What loss_curves draws."""
+    """Which runs are drawn together."""
 
     curves: tuple[str, ...] = option(
-        (), "runs that are drawn together, each TITLE:FOLDER with its name in the picture"
+        (),
+        "runs that loss_curves and heldout_curves draw together, each TITLE:FOLDER with its name in"
+        " the picture",
     )
 
 
-def compare_losses(curves: tuple[str, ...], smoothing: float) -> Findings:
+def compare_losses(runs: Mapping[str, str], smoothing: float) -> Findings:
     """Draws the losses of runs over their steps.
 
     Args:
-      curves: TITLE:FOLDER of each run.
+      runs: folders by title.
       smoothing: weight of the past in the drawn losses, in [0, 1).
 
     Returns:
@@ -34,16 +36,13 @@ def compare_losses(curves: tuple[str, ...], smoothing: float) -> Findings:
       `smoothed_losses`.
 
     Raises:
-      UsageError: if there is no curve, or one is not TITLE:FOLDER.
       UserError: if a run has no log.
 
     References:
       Larsson. Discovery of Visual Semantics by Unsupervised and Self-Supervised
       Representation Learning. 2017, figure 4.7.
     """
-    if not curves:
-        raise UsageError("--curves is not given: name runs as TITLE:FOLDER,TITLE:FOLDER")
-    traced = [_trace(text, smoothing) for text in curves]
+    traced = [_trace(title, run_dir, smoothing) for title, run_dir in runs.items()]
     lasts = {one["title"]: one["smoothed_losses"][-1] for one in traced}
     best = min(lasts, key=lambda title: lasts[title])
     return Findings(
@@ -81,11 +80,8 @@ def draw_losses(curves: dict[str, tuple[list[int], list[float]]]) -> Figure:
     return figure
 
 
-def _trace(text: str, smoothing: float) -> dict[str, Any]:
-    """Returns the losses of the run that a text names."""
-    title, separator, run_dir = text.partition(":")
-    if not (title and separator and run_dir):
-        raise UsageError(f"--curves={text}: expected TITLE:FOLDER")
+def _trace(title: str, run_dir: str, smoothing: float) -> dict[str, Any]:
+    """Returns the losses of a run."""
     log = read_log(run_dir)
     return {
         "title": title,

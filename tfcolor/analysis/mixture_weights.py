@@ -59,38 +59,6 @@ class MixedHead:
     weights: np.ndarray
 
 
-def read_titles(mixtures: Sequence[str]) -> dict[str, str]:
-    """Returns the folders of runs by title.
-
-    Args:
-      mixtures: TITLE:FOLDER of each run; the title may be empty.
-
-    Returns:
-      Folders by title, in the order given.
-
-    Raises:
-      UsageError: if there is none, one is not TITLE:FOLDER, or two have one title.
-
-    Example:
-      >>> read_titles(["RP:runs/a", ":runs/b"])
-      {'RP': 'runs/a', '': 'runs/b'}
-    """
-    if not mixtures:
-        raise UsageError("--mixtures is not given: name runs as TITLE:FOLDER,TITLE:FOLDER")
-    folders: dict[str, str] = {}
-    for text in mixtures:
-        title, separator, folder = text.partition(":")
-        if not (separator and folder):
-            raise UsageError(f"--mixtures={text}: expected TITLE:FOLDER")
-        if title in folders:
-            raise UsageError(
-                f"--mixtures: {folders[title]} and {folder} are both called {title!r};"
-                " expected another title for each run"
-            )
-        folders[title] = folder
-    return folders
-
-
 def show_mixture_weights(
     heads: Sequence[MixedHead], views: Iterable[View] | None = None
 ) -> Findings:

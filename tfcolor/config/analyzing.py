@@ -13,6 +13,7 @@ from tfcolor.analysis import (
     feature_transformation,
     first_filters,
     gradient_norm,
+    heldout_curves,
     learning_curve,
     loss_curves,
     mixture_weights,
@@ -28,12 +29,12 @@ from tfcolor.analysis.feature_shift import FeatureShiftOptions, measure_feature_
 from tfcolor.analysis.findings import Findings, check_folder, write_findings
 from tfcolor.analysis.first_filters import show_first_filters
 from tfcolor.analysis.gradient_norm import trace_gradient
+from tfcolor.analysis.heldout_curves import trace_looks
 from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
 from tfcolor.analysis.loss_curves import LossCurvesOptions, compare_losses
 from tfcolor.analysis.mixture_weights import (
     MixedHead,
     MixtureWeightsOptions,
-    read_titles,
     show_mixture_weights,
 )
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
@@ -41,6 +42,7 @@ from tfcolor.analysis.synchronization_speed import (
     SynchronizationSpeedOptions,
     show_synchronization_speed,
 )
+from tfcolor.analysis.titles import read_titles
 from tfcolor.analysis.top_activations import TopActivationsOptions, show_top_activations
 from tfcolor.analysis.utility import UtilityOptions, measure_utility
 from tfcolor.config.assembly import build_networks, build_task, joint_network, load_network
@@ -68,6 +70,7 @@ NUM_RUNS = {
     first_filters.NAME: (1, 1),
     learning_curve.NAME: (1, 1),
     loss_curves.NAME: (0, 0),
+    heldout_curves.NAME: (0, 0),
     utility.NAME: (0, 0),
     variations.NAME: (0, 0),
     part_pictures.NAME: (1, 2),
@@ -181,8 +184,9 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
         options = read_options(LearningCurveOptions, "", flag_values)
         return trace_learning(chosen.model, options, _steps_per_epoch(chosen.model, options))
     if chosen.analysis == loss_curves.NAME:
-        curves = read_options(LossCurvesOptions, "", flag_values).curves
-        return compare_losses(curves, flag_values.smoothing)
+        return compare_losses(_curves(flag_values), flag_values.smoothing)
+    if chosen.analysis == heldout_curves.NAME:
+        return trace_looks(_curves(flag_values))
     if chosen.analysis == utility.NAME:
         return measure_utility(read_options(UtilityOptions, utility.PREFIX, flag_values))
     if chosen.analysis == gradient_norm.NAME:
@@ -194,10 +198,10 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
         clusters = read_options(SynchronizationSpeedOptions, "synchronization_", flag_values)
         return show_synchronization_speed(clusters)
     if chosen.analysis == mixture_weights.NAME:
-        folders = read_titles(read_options(MixtureWeightsOptions, "", flag_values).mixtures)
+        mixtures = read_options(MixtureWeightsOptions, "", flag_values).mixtures
         heads = [
             head
-            for title, folder in folders.items()
+            for title, folder in read_titles(mixtures, "mixtures").items()
             for head in load_mixed_heads(title, folder, chosen.checkpoint)
         ]
         views = _open_views(chosen, flag_values) if chosen.images else None
@@ -213,6 +217,11 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
     if chosen.analysis == feature_shift.NAME:
         return measure_feature_shift(networks[0], networks[1], views, shift)
     return show_top_activations(networks, views, top)
+
+
+def _curves(flag_values: flags.FlagValues) -> dict[str, str]:
+    """Returns the folders of the runs that are drawn together, by title."""
+    return read_titles(read_options(LossCurvesOptions, "", flag_values).curves, "curves")
 
 
 def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
