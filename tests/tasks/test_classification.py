@@ -227,6 +227,24 @@ def test_options_that_do_not_fit_are_usage_errors(reader, options, message):
         ClassificationOptions(**options).completed({"train": reader}, 224)
 
 
+def test_views_of_any_size_are_classified_by_the_average_of_the_last_map(reader):
+    options = ClassificationOptions(readout="average", crop_size=72, min_side=72, max_side=90)
+    options = options.completed({"train": reader}, 227)
+    assert options.crop_size == 72
+    task = ClassificationTask(options, {"train": reader})
+    class_ = BACKBONES["alexnet"]
+    backbone = class_(class_.Options(width_multiplier=1 / 32), 1, seed=3)
+    head = task.build_head(backbone.taps(72, 72), seed=0)
+    inputs, targets = _batch(task)
+    network = Network(backbone, head, convolutional=task.convolutional)
+    logits = network(inputs)["logits"]
+    top = backbone(inputs["image"], convolutional=True)["top"]
+    assert top.shape[1:3] == (3, 3)
+    expected = np.mean(top, axis=(1, 2)) @ head.classes.kernel.numpy() + head.classes.bias.numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
+    assert task.compute_losses(targets, {"logits": logits})["cross_entropy"].shape == [6]
+
+
 def test_classes_must_be_there_and_their_number_known(photos):
     with pytest.raises(UserError, match="has no class: give one sub-folder per class"):
         ClassificationOptions().completed({"train": ExampleReader(open_images(str(photos)))}, 224)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -34,6 +34,12 @@ class ClassificationOptions(CanonicalViewOptions):
     """What the classification task tells apart, in which views."""
 
     num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
+    readout: str = option(
+        "top",
+        "what is classified: the backbone's canonical top, of views of its canonical size, or the"
+        " average of its last map, of views of any size",
+        choices=("top", "average"),
+    )
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
     )
@@ -69,10 +75,13 @@ class ClassificationOptions(CanonicalViewOptions):
         Raises:
           UserError: if the images have no classes.
           UsageError: if the number of classes is neither given nor known, or too
-            small, or if the backbone takes views of another size.
+            small, or if the top is read and the backbone takes views of another
+            size.
         """
         num_classes = count_classes(readers, self.num_classes, "classification_num_classes")
-        crop_size = canonical_side(self.crop_size, canonical_size, "classification_crop_size")
+        crop_size = self.crop_size or canonical_size
+        if self.readout == "top":
+            crop_size = canonical_side(crop_size, canonical_size, "classification_crop_size")
         return dataclasses.replace(self, num_classes=num_classes, crop_size=crop_size)
 
 
@@ -91,10 +100,21 @@ class ClassificationTask(AnnotatedTask):
     """
 
     name = "classification"
-    convolutional = False
+    convolutional: bool = False
     Options: ClassVar[type] = ClassificationOptions
     score: str | None = "top1_accuracy"
     count_samples = staticmethod(count_examples)
+
+    def __init__(
+        self,
+        options: Any,
+        readers: Mapping[str, ExampleReader],
+        *,
+        color_input: bool = False,
+    ) -> None:
+        super().__init__(options, readers, color_input=color_input)
+        if isinstance(options, ClassificationOptions):
+            self.convolutional = options.readout == "average"
 
     def annotate(self, reader: ExampleReader, class_names: tuple[str, ...]) -> Annotation:
         """Returns the class of each image, int32 [].

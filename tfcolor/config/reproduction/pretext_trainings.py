@@ -30,7 +30,7 @@ LINEAR = Measure(
         f"--linear_evaluation_test_images={_TEST}",
         f"--linear_evaluation_taps={PROBED}",
         f"--linear_evaluation_size={SIDE}",
-        "--linear_evaluation_strengths=0.01",
+        "--linear_evaluation_strengths=0.01,0.1,1",
     ),
 )
 FEW = Measure(
