@@ -99,6 +99,7 @@ def draw_looks(panels: list[dict[str, Any]]) -> Figure:
                 )
         axes.set_title(panel["title"], fontsize=9)
         axes.tick_params(labelsize=7)
+        axes.ticklabel_format(useOffset=False)
         axes.grid(color="#dddddd", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines}
