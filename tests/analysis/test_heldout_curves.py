@@ -35,7 +35,7 @@ def test_every_task_is_a_panel_with_its_best_look(runs):
     assert [(one["best_step"], one["best_loss"]) for one in panels] == [(10, 3), (0, 1), (10, 1)]
     assert panels[0]["eval"] == {"steps": [0, 10, 20], "losses": [4.0, 3.0, 3.5]}
     assert "eval_constant" not in panels[1]
-    assert findings.headline == "3 tasks; the held-out loss of 2 fell at first"
+    assert findings.headline == "2 of 3 held-out losses were lower than at the start"
     assert ("one/eval_constant_loss", 20, 3.75) in findings.scalars
 
 

@@ -53,14 +53,14 @@ def trace_looks(runs: Mapping[str, str]) -> Findings:
 
     Returns:
       `panels`: of each its `title`, `model`, `task` (empty for the only one), and
-      by kind of images `steps` and `losses`; best ones are `best_step` and
-      `best_loss`, on held-out images.
+      `steps` and `losses` under the name of each kind's events; `best_loss` is the
+      lowest one on held-out images, of `best_step`.
 
     Raises:
       UserError: if a run has no look in its events.
     """
     panels = [panel for title, run_dir in runs.items() for panel in _read_panels(title, run_dir)]
-    falls = [one["title"] for one in panels if one["best_step"] > 0]
+    num_falling = sum(one["best_step"] > 0 for one in panels)
     return Findings(
         name=NAME,
         numbers={"analysis": NAME, "panels": panels},
@@ -72,7 +72,7 @@ def trace_looks(runs: Mapping[str, str]) -> Findings:
             if kind.folder in panel
             for step, loss in zip(*panel[kind.folder].values(), strict=True)
         ],
-        headline=f"{len(panels)} tasks; the held-out loss of {len(falls)} fell at first",
+        headline=f"{num_falling} of {len(panels)} held-out losses were lower than at the start",
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import types
 from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
@@ -18,7 +19,7 @@ _COLLECTED: contextvars.ContextVar[Statistics | None] = contextvars.ContextVar(
     "collected", default=None
 )
 _SUBSTITUTES: contextvars.ContextVar[Mapping[int, tuple[tf.Variable, ...]]] = (
-    contextvars.ContextVar("substitutes", default={})  # noqa: B039, nobody changes it
+    contextvars.ContextVar("substitutes", default=types.MappingProxyType({}))
 )
 _IS_COPIED: contextvars.ContextVar[bool] = contextvars.ContextVar("is_copied", default=False)
 

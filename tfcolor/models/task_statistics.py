@@ -1,7 +1,7 @@
 """Moving statistics of batch norm that each of several tasks has for itself."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -34,11 +34,9 @@ class TaskStatistics:
         self._own = [tuple(_beside(one) for one in _variables_of(layer)) for layer in self._layers]
         self.state = tf.train.Checkpoint(layers=[list(own) for own in self._own])
 
-    @contextlib.contextmanager
-    def used(self) -> Iterator[None]:
-        """Lets the layers read and update these instead of their own."""
-        with substituted_statistics(dict(zip(map(id, self._layers), self._own, strict=True))):
-            yield
+    def used(self) -> contextlib.AbstractContextManager[None]:
+        """Returns what lets the layers read and update these instead of their own."""
+        return substituted_statistics(dict(zip(map(id, self._layers), self._own, strict=True)))
 
     def pairs(self) -> list[tuple[tf.Variable, tf.Variable]]:
         """Returns (variable of a layer, the task's own) for all of them."""

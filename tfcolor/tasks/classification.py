@@ -30,21 +30,27 @@ NUM_GUESSES = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationOptions(CanonicalViewOptions):
-    """What the classification task tells apart, in which views."""
+class LabelledViewOptions(CanonicalViewOptions):
+    """How many classes there are, and how training views of their images vary."""
 
     num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
-    readout: str = option(
-        "top",
-        "what is classified: the backbone's canonical top, of views of its canonical size, or the"
-        " average of its last map, of views of any size",
-        choices=("top", "average"),
-    )
     max_rotation: float = option(
         0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
     )
     change_colors: bool = option(
         False, "change brightness, saturation, hue and contrast of the training views, as Inception"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationOptions(LabelledViewOptions):
+    """What the classification task tells apart, in which views."""
+
+    readout: str = option(
+        "top",
+        "what is classified: the backbone's canonical top, of views of its canonical size, or the"
+        " average of its last map, of views of any size",
+        choices=("top", "average"),
     )
     dropout_rate: float = option(
         0.0, "dropout before the last layer, besides the backbone's own", minimum=0, maximum=0.99

@@ -14,23 +14,20 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.heads.linear_probes import LinearProbesHead
 from tfcolor.layers.map_reduction import PROBE_RULES
 from tfcolor.tasks.base import Tensors
-from tfcolor.tasks.canonical_view import CanonicalViewOptions
-from tfcolor.tasks.classification import ClassificationTask, TopAccuracy, count_classes
+from tfcolor.tasks.classification import (
+    ClassificationTask,
+    LabelledViewOptions,
+    TopAccuracy,
+    count_classes,
+)
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearProbeOptions(CanonicalViewOptions):
+class LinearProbeOptions(LabelledViewOptions):
     """Which layers are probed, and how their maps are reduced."""
 
-    num_classes: int = option(0, "number of classes; 0 takes those of --images", minimum=0)
-    max_rotation: float = option(
-        0.0, "largest random turn to either side, degrees; 180 is any", minimum=0, maximum=180
-    )
-    change_colors: bool = option(
-        False, "change brightness, saturation, hue and contrast of the training views, as Inception"
-    )
     taps: tuple[str, ...] = option(LAYERS, "layers that are probed")
     rule: str = option(
         "rotnet",
