@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tfcolor.metrics.intervals import bootstrap_interval
+from tfcolor.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    control_intervals,
+    pooled_quantile,
+)
 
 
 def test_interval_of_many_values_is_that_of_the_normal_distribution():
@@ -55,3 +60,64 @@ def test_bad_values_are_rejected(values):
 def test_bad_options_are_rejected(options):
     with pytest.raises(ValueError, match="expected between 0 and 1, and at least 1"):
         bootstrap_interval([1.0, 2.0], **options)
+
+
+def test_one_sample_is_compared_as_by_student():
+    sample, control = [3.0, 4.5, 4.0, 5.5], [1.0, 2.5, 2.0]
+    found = control_intervals({"one": sample}, control)["one"]
+    student = scipy.stats.ttest_ind(sample, control).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((student.low, student.high))
+    assert found.mean == pytest.approx(np.mean(sample) - np.mean(control)) and found.is_positive
+
+
+def test_intervals_hold_together_at_least_as_often_as_they_promise():
+    # Of samples with the same mean, no interval may leave out 0 in 95 of 100.
+    # Bonferroni takes them for independent, though they share their control.
+    draws = np.random.default_rng(0).normal(size=(4000, 6, 3))
+    half = np.array([pooled_quantile(list(one), 5, 0.95) for one in draws]) * np.sqrt(2 / 3)
+    means = draws.mean(axis=2)
+    share = np.mean(np.abs(means[:, 1:] - means[:, :1]).max(axis=1) < half)
+    assert 0.945 < share < 0.98
+
+
+def test_intervals_are_about_those_of_dunnett():
+    values = np.random.default_rng(1).normal(size=(6, 30))
+    found = control_intervals(dict(zip("abcde", values[1:], strict=True)), values[0])
+    dunnett = scipy.stats.dunnett(*values[1:], control=values[0], random_state=0)
+    exact = dunnett.confidence_interval(0.95)
+    width, exact_width = found["a"].high - found["a"].low, exact.high[0] - exact.low[0]
+    assert found["c"].mean == pytest.approx((exact.low[2] + exact.high[2]) / 2)
+    assert exact_width < width < 1.05 * exact_width
+
+
+def test_columns_are_samples_of_their_own():
+    values = np.random.default_rng(2).normal(loc=[0, 10, 20, 30], size=(3, 4))
+    assert pooled_quantile([values], 2, 0.9) == pytest.approx(
+        pooled_quantile(list(values.T), 2, 0.9)
+    )
+
+
+def test_an_interval_knows_on_which_side_of_zero_it_lies():
+    assert Interval(1.0, 0.5, 1.5).is_positive and not Interval(1.0, 0.5, 1.5).is_negative
+    assert Interval(-1.0, -1.5, -0.5).is_negative and not Interval(-1.0, -1.5, 0.5).is_negative
+
+
+def test_nothing_compared_has_no_intervals():
+    assert not control_intervals({}, [2.0])
+
+
+@pytest.mark.parametrize(
+    ("samples", "control", "message"),
+    [
+        ({"a": []}, [1.0, 2.0], "without numbers: expected at least one"),
+        ({"a": [1.0]}, [2.0], "2 samples of one number: expected two in one of them"),
+    ],
+)
+def test_too_few_numbers_are_rejected(samples, control, message):
+    with pytest.raises(ValueError, match=message):
+        control_intervals(samples, control)
+
+
+def test_a_bad_level_of_several_intervals_is_rejected():
+    with pytest.raises(ValueError, match=r"level 1\.0: expected between 0 and 1"):
+        control_intervals({"a": [1.0]}, [1.0, 2.0], level=1.0)

@@ -12,11 +12,11 @@ from tfcolor.analysis.findings import Findings
 from tfcolor.analysis.learning_curve import read_result
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
+from tfcolor.metrics.intervals import LEVEL
 from tfcolor.metrics.utility import (
     ABOVE,
     BELOW,
     EXACT,
-    LEVEL,
     MARGIN,
     UNDECIDED,
     Outcome,

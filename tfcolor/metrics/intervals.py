@@ -1,7 +1,59 @@
-"""How sure a mean over few images is: bootstrap intervals."""
+"""How sure a mean over few images or seeds is, and a difference of such means."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+LEVEL = 0.95
+"""With which probability the intervals of differences hold, all together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A difference of means with its confidence interval.
+
+    Args:
+      mean: the difference.
+      low: lower end.
+      high: upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def is_positive(self) -> bool:
+        """Tells whether the interval lies above 0."""
+        return self.low > 0
+
+    @property
+    def is_negative(self) -> bool:
+        """Tells whether the interval lies below 0."""
+        return self.high < 0
+
+    def is_within(self, margin: float) -> bool:
+        """Tells whether the interval lies in [-margin, margin]."""
+        return -margin <= self.low and self.high <= margin
+
+    @classmethod
+    def around(cls, mean: float, half: float) -> "Interval":
+        """Returns an interval by its middle and half of its width.
+
+        Args:
+          mean: the difference.
+          half: from it to each end, at least 0.
+
+        Returns:
+          The interval.
+
+        Example:
+          >>> Interval.around(1.0, 0.5)
+          Interval(mean=1.0, low=0.5, high=1.5)
+        """
+        return cls(float(mean), float(mean - half), float(mean + half))
 
 
 def bootstrap_interval(
@@ -47,3 +99,72 @@ def bootstrap_interval(
     means = [generator.choice(values, len(values)).mean() for _ in range(resamples)]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def pooled_quantile(samples: Sequence[ArrayLike], num_intervals: int, level: float) -> float:
+    """Returns what intervals of means are wide that hold together.
+
+    Student's quantile, after Bonferroni, times the deviation within the samples.
+    Half of an interval is this number times the square root of the sum of 1 / S
+    over the means of S numbers that it is of.
+
+    Args:
+      samples: float [S] or [S, N] each, of which each column is a sample of its
+        own; at least one has more than one number.
+      num_intervals: how many hold together.
+      level: the probability of that, in (0, 1).
+
+    Returns:
+      The quantile, in the unit of the samples.
+
+    Raises:
+      ValueError: if no sample has a deviation to be measured, or the level is out
+        of range.
+    """
+    from scipy import stats  # slow to import
+
+    arrays = [np.asarray(one, np.float64) for one in samples]
+    freedom = sum(one.size - one[0].size for one in arrays)
+    if freedom < 1:
+        raise ValueError(f"{len(arrays)} samples of one number: expected two in one of them")
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}: expected between 0 and 1")
+    squares = sum(np.square(one - one.mean(axis=0)).sum() for one in arrays)
+    quantile = stats.t.ppf(1 - (1 - level) / 2 / num_intervals, freedom)
+    return float(quantile * np.sqrt(squares / freedom))
+
+
+def control_intervals(
+    samples: Mapping[str, Sequence[float]], control: Sequence[float], *, level: float = LEVEL
+) -> dict[str, Interval]:
+    """Returns by how much the means of several samples differ from that of one.
+
+    The deviation is pooled over all samples, and the intervals are widened after
+    Bonferroni so that all of them hold together with probability `level`.
+
+    Args:
+      samples: float, at least one number each, by name.
+      control: float, at least one number.
+      level: in (0, 1).
+
+    Returns:
+      The difference of each mean to that of the control.
+
+    Raises:
+      ValueError: if a sample is empty, none has two numbers, or the level is out of
+        range.
+
+    Example:
+      >>> found = control_intervals({"a": [4.0, 4.2]}, [1.0, 1.4])["a"]
+      >>> print(f"{found.mean:.1f} in {found.low:.1f} to {found.high:.1f}")
+      2.9 in 1.9 to 3.9
+    """
+    if not all(len(one) for one in (control, *samples.values())):
+        raise ValueError("a sample without numbers: expected at least one")
+    half = pooled_quantile([control, *samples.values()], len(samples), level) if samples else 0.0
+    return {
+        name: Interval.around(
+            float(np.mean(one) - np.mean(control)), half * np.sqrt(1 / len(one) + 1 / len(control))
+        )
+        for name, one in samples.items()
+    }

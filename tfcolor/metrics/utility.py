@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tfcolor.metrics.intervals import LEVEL, Interval, pooled_quantile
+
 EXACT, ABOVE, BELOW = "exact", "above", "below"
 _SIGNS = {EXACT: "", ABOVE: "> ", BELOW: "< "}
 
@@ -19,11 +21,10 @@ UNDECIDED = "undecided"
 
 MARGIN = 0.02
 """Differences of accuracies that count as none."""
-LEVEL = 0.95
 
 RISES, FLAT, UNCLEAR = "rises", "flat", "unclear"
 
-Intervals = tuple[list["Interval"], list["Interval"], list["Interval"]]
+Intervals = tuple[list[Interval], list[Interval], list[Interval]]
 """Of the differences, and of the gains from scratch and after pretraining."""
 
 
@@ -47,30 +48,6 @@ class Utility:
     def __str__(self) -> str:
         """Returns it with two decimals, a bound with its sign."""
         return f"{_SIGNS[self.kind]}{self.value:.2f}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A difference of means with its confidence interval.
-
-    Args:
-      mean: the difference.
-      low: lower end.
-      high: upper end.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def is_positive(self) -> bool:
-        """Tells whether the interval lies above 0."""
-        return self.low > 0
-
-    def is_within(self, margin: float) -> bool:
-        """Tells whether the interval lies in [-margin, margin]."""
-        return -margin <= self.low and self.high <= margin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,8 +220,6 @@ def _intervals(
     labels: np.ndarray, scratch: np.ndarray, tuned: np.ndarray, level: float
 ) -> Intervals:
     """Returns those of the differences and of both curves' gains per doubling."""
-    from scipy import stats  # slow to import
-
     for name, values in (("scratch", scratch), ("tuned", tuned)):
         if values.ndim != 2 or len(values) < 2 or values.shape[1] != len(labels):
             raise ValueError(
@@ -253,25 +228,16 @@ def _intervals(
             )
     if len(labels) < 2 or not 0 < level < 1:
         raise ValueError(f"{len(labels)} counts, level {level}: expected two, and in (0, 1)")
-    freedom = len(labels) * (len(scratch) + len(tuned) - 2)
-    squares = sum(np.square(one - one.mean(axis=0)).sum() for one in (scratch, tuned))
-    deviation = np.sqrt(squares / freedom)
-    num_intervals = 3 * len(labels) - 2
-    width = float(stats.t.ppf(1 - (1 - level) / 2 / num_intervals, freedom)) * deviation
+    width = pooled_quantile((scratch, tuned), 3 * len(labels) - 2, level)
     doublings = np.diff(np.log2(labels))
     means = tuned.mean(axis=0) - scratch.mean(axis=0)
     half = width * np.sqrt(1 / len(scratch) + 1 / len(tuned))
-    found = [[_interval(mean, half) for mean in means]]
+    found = [[Interval.around(mean, half) for mean in means]]
     for one in (scratch, tuned):
         rises = np.diff(one.mean(axis=0)) / doublings
         halves = width * np.sqrt(2 / len(one)) / doublings
-        found.append([_interval(*pair) for pair in zip(rises, halves, strict=True)])
+        found.append([Interval.around(*pair) for pair in zip(rises, halves, strict=True)])
     return found[0], found[1], found[2]
-
-
-def _interval(mean: float, half: float) -> Interval:
-    """Returns an interval by its middle and half of its width."""
-    return Interval(float(mean), float(mean - half), float(mean + half))
 
 
 def _checked_curve(counts: ArrayLike, accuracies: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

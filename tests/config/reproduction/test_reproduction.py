@@ -104,3 +104,19 @@ def test_wrong_options_are_refused_before_anything_runs(
     with pytest.raises(error, match=message):
         run_reproduction(ReproduceOptions(**given))
     assert not commands
+
+
+def test_rows_are_ranked_beside_their_picture_before_the_commands(data, commands, tmp_path):
+    options = ReproduceOptions(
+        "4.7",
+        data=str(data),
+        seeds=2,
+        rows=("none", "j"),
+        columns=("segmentation",),
+        output=str(tmp_path / "out"),
+    )
+    page = run_reproduction(options).read_text()
+    order = [page.index(text) for text in ("## Ranking", "](ranking.png)", "## Commands")]
+    assert order == sorted(order)
+    assert "0 surely better than No pretraining, 0 surely worse, 1 not to be told" in page
+    assert (tmp_path / "out" / "ranking.png").stat().st_size > 1000

@@ -25,6 +25,7 @@ COLUMNS = tuple(
         Measure(name, "image_classification", kind),
         "top1_error_rate",
         own_key="heldout_error_rate",
+        lower_is_better=True,
     )
     for name, kind in DIGITS.items()
 )

@@ -38,8 +38,8 @@ DEPTH_COLUMNS = (
     NYU,
     Column("nyu_2", "... (% within 1.25^2)", SOUNDING, "delta_2"),
     Column("nyu_3", "... (% within 1.25^3)", SOUNDING, "delta_3"),
-    Column("nyu_mae", "Mean absolute error (m)", SOUNDING, "mae", 3, 1.0),
-    Column("nyu_mre", "Mean relative error", SOUNDING, "mre", 3, 1.0),
+    Column("nyu_mae", "Mean absolute error (m)", SOUNDING, "mae", 3, 1.0, lower_is_better=True),
+    Column("nyu_mre", "Mean relative error", SOUNDING, "mre", 3, 1.0, lower_is_better=True),
 )
 _SMALL_PROBE = ("--linear_probe_num_images=4000",)
 
@@ -176,6 +176,7 @@ SINGLE_TABLE = Table(
     NOTE,
     reading=READING,
     source=SOURCE,
+    baseline="random",
 )
 COMBINED = (TOP5, PASCAL, STRICT, NYU)
 COMBINATIONS_TABLE = Table(
@@ -198,6 +199,7 @@ COMBINATIONS_TABLE = Table(
     NOTE,
     reading=READING,
     source=SOURCE,
+    baseline="rp",
 )
 MAIN = (TOP5, PASCAL, NYU)
 HARMONIZATION_TABLE = Table(

@@ -68,6 +68,7 @@ MULTI_PROXY_TABLE = Table(
     "Small scale: AlexNet with a quarter of its channels and batch norm learns from about 800"
     " photographs and street scenes, and from three short clips, and is fine-tuned in color and"
     " measured on CamVid (11 classes, 120 images to learn from).",
+    baseline="none",
 )
 
 
@@ -122,4 +123,5 @@ PRETEXT_TABLE = Table(
     " other images of CIFAR-100, enlarged to 96 pixels, are probed with 32 and with 5 labels of"
     " each class; all layers are fine-tuned in color on CamVid (11 classes, 120 images).",
     reading="every network has seen as many pixels; compare the rows with random weights",
+    baseline="random",
 )

@@ -52,7 +52,12 @@ def make_records(number: str, table: Table, measured: Measured, scale: str) -> l
 
 
 def format_report(
-    number: str, table: Table, measured: Measured, records: Sequence[Mapping[str, Any]], head: str
+    number: str,
+    table: Table,
+    measured: Measured,
+    records: Sequence[Mapping[str, Any]],
+    head: str,
+    sections: Sequence[str] = (),
 ) -> str:
     """Returns the page as Markdown.
 
@@ -62,9 +67,10 @@ def format_report(
       measured: the figures so far.
       records: from `make_records`.
       head: lines that say how it was run.
+      sections: lines that come between the table and the commands.
 
     Returns:
-      A page with the table and every command.
+      A page with the table, the sections and every command.
     """
     is_small = any(record["scale"] == SMALL for record in records)
     lines = [f"# {table.kind.capitalize()} {number}. {table.title}", "", head]
@@ -78,7 +84,7 @@ def format_report(
         if is_small
         else f"Mean and standard deviation over the seeds, beside the numbers of {table.source}."
     )
-    return "\n".join([*lines, "", *_format_commands(table, measured)]) + "\n"
+    return "\n".join([*lines, "", *sections, *_format_commands(table, measured)]) + "\n"
 
 
 def _format_commands(table: Table, measured: Measured) -> list[str]:

@@ -15,6 +15,7 @@ from tfcolor.config.reproduction.lines import draw_lines
 from tfcolor.config.reproduction.options import ReproduceOptions, choose_output, find_place
 from tfcolor.config.reproduction.pictures import find_colorizers, make_pictures
 from tfcolor.config.reproduction.planning import ALL, Job, plan_table
+from tfcolor.config.reproduction.ranking import draw_ranking, format_ranking, rank_rows
 from tfcolor.config.reproduction.report import Measured, format_report, make_records
 from tfcolor.config.reproduction.study import SMALL, Table
 from tfcolor.core.errors import UsageError, UserError
@@ -157,11 +158,24 @@ def _write_report(
         f" {tfcolor.__version__}, {platform.machine()}, last checkpoint of each run."
     )
     lines = [head, *(["", "Left out:", "", *(f"- {gap}" for gap in gaps)] if gaps else [])]
-    page = format_report(number, table, measured, records, "\n".join(lines))
-    if (output / "pictures.png").exists():
-        page += "\n![Colored photographs, a column for each row](pictures.png)\n"
-    if table.axes:
-        save_figure(draw_lines(table, records), output / "lines.png")
-        page += "\n![A line for each row](lines.png)\n"
+    sections = _illustrate(table, measured, records, output)
+    page = format_report(number, table, measured, records, "\n".join(lines), sections)
     write_json(output / "report.json", records)
     write_text(output / "report.md", page)
+
+
+def _illustrate(
+    table: Table, measured: Measured, records: Sequence[dict[str, Any]], output: Path
+) -> list[str]:
+    """Draws what a table has beyond its numbers; returns the lines that show it."""
+    sections: list[str] = []
+    ranking = rank_rows(table, measured)
+    if ranking:
+        save_figure(draw_ranking(table, ranking), output / "ranking.png")
+        sections += [*format_ranking(table, ranking), "![Gains over a row](ranking.png)", ""]
+    if (output / "pictures.png").exists():
+        sections += ["![Colored photographs, a column for each row](pictures.png)", ""]
+    if table.axes:
+        save_figure(draw_lines(table, records), output / "lines.png")
+        sections += ["![A line for each row](lines.png)", ""]
+    return sections

@@ -110,6 +110,7 @@ class Column:
         empty if it is that of `key`.
       place: on the horizontal axis, where the source draws it.
       panel: title of the part of the drawing; empty if there is only one.
+      lower_is_better: of errors.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Column:
     own_key: str = ""
     place: float | None = None
     panel: str = ""
+    lower_is_better: bool = False
 
     def read(self, figures: Mapping[str, Any]) -> float | None:
         """Returns a cell's number in the published unit.
@@ -227,6 +229,8 @@ class Table:
       remark: on the data at either scale, for the report.
       small_columns: names of the columns of small scale unless others are asked
         for; empty for all.
+      baseline: name of the row that the report compares the others with; empty for
+        none.
       axes: labels of the horizontal and the vertical axis if the source draws it,
         a line for each row through its columns that have a place.
       source: where the published numbers are from.
@@ -241,6 +245,7 @@ class Table:
     reading: str = "compare the order of the rows"
     remark: str = ""
     small_columns: tuple[str, ...] = ()
+    baseline: str = ""
     axes: tuple[str, ...] = ()
     source: str = "the dissertation"
 

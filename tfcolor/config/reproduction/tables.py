@@ -17,8 +17,10 @@ from tfcolor.config.reproduction.study import (
 
 SMALL_ROWS = "--flagfile=configs/base/reproduction_small.cfg"
 COLORING = Measure("colorization", "colorization", COLORIZATION)
-RMSE = Column("rmse", "RMSE", COLORING, "rmse_alphabeta", 3, 1.0)
-SECOND_RMSE = Column("rmse_eps", "RMSE, eps 0.05", COLORING, "rmse_alphabeta_eps_0.05", 3, 1.0)
+RMSE = Column("rmse", "RMSE", COLORING, "rmse_alphabeta", 3, 1.0, lower_is_better=True)
+SECOND_RMSE = Column(
+    "rmse_eps", "RMSE, eps 0.05", COLORING, "rmse_alphabeta_eps_0.05", 3, 1.0, lower_is_better=True
+)
 PSNR = Column("psnr", "PSNR (dB)", COLORING, "psnr_db", 2, 1.0)
 COLUMNS = (RMSE, SECOND_RMSE, PSNR)
 

@@ -161,6 +161,7 @@ MULTI_TASK_TABLE = Table(
     MATERIAL,
     SMALL_NOTE,
     small_columns=(QUARTERS.name, MIXED.name),
+    baseline="single_mean",
 )
 TURNS_TABLE = Table(
     "Round-robin task scheduling",
