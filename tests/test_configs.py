@@ -151,6 +151,13 @@ def test_config_parses_and_changes_what_it_names(config):
             assert flag_values[name].value == flag_values[name].parser.parse(text)
 
 
+def test_pairs_of_patches_are_cut_at_the_published_scale():
+    # Areas from 150,000 to 450,000 pixels, as of photographs of 4:3.
+    options = parse(Path("configs/table_s4/rp.cfg")).task.completed({}, 224)
+    sides = options.view.min_side, options.view.max_side
+    np.testing.assert_allclose([side * side * 4 / 3 for side in sides], [150e3, 450e3], rtol=5e-3)
+
+
 def make_two_steps(config: Path, run: Path, *more: str) -> None:
     """Trains by a config and checks what the run logged."""
     assert execute(COMMAND, [f"--flagfile={config}", *more, f"--run_dir={run}"]) == 0

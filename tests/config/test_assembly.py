@@ -192,6 +192,18 @@ def test_each_task_of_a_run_has_a_mixture_of_its_own(mixed_run):
     assert len(networks[1].head.hidden.tap_names) == 4  # conv1 and the ends of three blocks
 
 
+def test_a_mixture_may_take_proximal_steps(tiny_flags):
+    flag_values = define_flags(COMMAND)
+    words = ["--backbone=resnet101_v2", "--resnet101_v2_width_multiplier=0.03125"]
+    words += ["--resnet101_v2_block_units=1,1,3", "--resnet101_v2_tapped_units=all"]
+    words += ["--mixed_taps=all", "--mixture_penalty=0.5", "--mixture_rate=0.25"]
+    flag_values(["train", *tiny_flags, *words, "--colorization_taps="])
+    experiment = read_experiment(flag_values)
+    (network,) = build_networks(experiment, [build_task(experiment, {})])
+    assert (network.head_input.mixture.rate, network.head_input.mixture.penalty) == (0.25, 0.5)
+    assert not network.losses
+
+
 def test_a_colorizer_reads_its_mixture(mixed_run):
     run, _ = mixed_run
     gray = tf.random.stateless_uniform([1, 40, 48, 1], [1, 2])

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tfcolor.config.command import define_flags, execute
-from tfcolor.config.cluster import check_backups, is_server
+from tfcolor.config.cluster import check_backups, check_shares, is_server
 from tfcolor.config.experiment import read_experiment
 from tfcolor.core.errors import UsageError
 from tfcolor.train import COMMAND
@@ -59,6 +59,32 @@ def test_what_cannot_be_trained_so_is_refused(stand_in, flags, message, capsys, 
     arguments = ["--strategy=parameter_server", f"--run_dir={tmp_path}/run", *flags]
     assert execute(COMMAND, arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["simclr", "exemplar"])
+def test_a_worker_has_examples_to_compare(stand_in, task, capsys, tmp_path):
+    stand_in("chief")
+    check_shares(experiment_of(f"--task={task}", "--batch_size=4"))
+    # Two workers share two examples: a loss among one is a constant.
+    arguments = ["--strategy=parameter_server", f"--task={task}", "--batch_size=3"]
+    assert execute(COMMAND, [*arguments, f"--run_dir={tmp_path}/run"]) == 2
+    shown = capsys.readouterr().err
+    assert f"--batch_size=3: --task={task} compares" in shown
+    assert "of each of 2 workers with each other; expected at least 4" in shown
+    assert not (tmp_path / "run").exists()
+
+
+def test_workers_are_checked_before_anything_is_written(stand_in):
+    stand_in("chief")
+    check_shares(experiment_of("--task=rotation", "--batch_size=2"))
+    with pytest.raises(UsageError, match="--batch_size=1 cannot be shared by 2 workers; use at"):
+        check_shares(experiment_of("--task=rotation", "--batch_size=1"))
+    of_each = "--task_flags=--batch_size=2,--batch_size=1"
+    check_shares(experiment_of("--task=simclr,rotation", of_each))
+    with pytest.raises(UsageError, match="--batch_size=1: --task=simclr compares"):
+        check_shares(experiment_of("--task=rotation,simclr", of_each))
+    with pytest.raises(UsageError, match="--num_backups=2: an update waits for 2 workers"):
+        check_shares(experiment_of("--task=rotation", "--num_backups=2"))
 
 
 @pytest.mark.parametrize("jobs", [{**JOBS, "ps": []}, {"worker": ["c:1"], "chief": ["a:1"]}])

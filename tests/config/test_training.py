@@ -7,7 +7,7 @@ from absl import flags
 from tfcolor.config.experiment import TRAIN_OPTIONS
 from tfcolor.config.flags import define_options
 from tfcolor.config.training import _preview_size, run_training
-from tfcolor.core.errors import UserError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.inference.painting import SizeOptions
 from tfcolor.tasks.colorization import ColorizationOptions
 
@@ -106,6 +106,24 @@ def test_unreadable_photographs_are_listed(run, tmp_path, photos):
     run(f"--images={tmp_path / 'photos'}", f"--heldout_images={tmp_path / 'photos'}")
     log = (tmp_path / "run/unreadable.txt").read_text()
     assert log == f"{tmp_path / 'photos/bad.png'}: not an image, or cut off in its header\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--task=simclr", "--batch_size=1"), "--batch_size=1: --task=simclr compares"),
+        (
+            ("--task=inpainting", "--inpainting_readout=map", "--inpainting_crop_size=300"),
+            "crop_size=300, min_side=256, max_side=512: expected crop_size <= min_side",
+        ),
+    ],
+)
+def test_usage_errors_leave_no_folder_that_refuses_what_would_be_right(
+    run, tmp_path, flags, message
+):
+    with pytest.raises(UsageError, match=message):
+        run(*flags)
+    assert not (tmp_path / "run").exists()
 
 
 def test_missing_images_are_a_user_error_before_anything_is_left(run, tmp_path):

@@ -4,6 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcolor.core.errors import UserError
+from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.pipeline import Annotation, BatchPlan, build_dataset, example_position
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
@@ -214,3 +215,98 @@ def test_an_annotation_belongs_to_the_image_that_was_read(paths):
     np.testing.assert_array_equal(targets["ramp"][:, 1], inputs["number"] + 1)
     assert targets["ramp"].dtype == np.int16
     assert sorted(set(inputs["number"])) == [0, 1, 3, 4, 5, 6]
+
+
+def _numbered(image, annotation, seed):
+    del seed
+    return {"number": image[0, 0, 0] // 10}, {"annotation": annotation}
+
+
+def _partly_damaged(damaged, reads):
+    def read(position):
+        reads.append(position)
+        if position in damaged:
+            raise UnreadableImageError(f"map{position}", "torn")
+        return np.array(position, np.int32)
+
+    return Annotation(read, tf.int32)
+
+
+def test_an_image_whose_annotation_is_unreadable_is_skipped_and_named_once(paths, caplog):
+    paths[3].write_bytes(b"torn")
+    reader, reads = ExampleReader(FileSource(paths)), []
+    annotation = _partly_damaged({2, 6}, reads)
+    plan = BatchPlan(batch_size=7, seed=0, num_batches=3)
+    for _ in range(2):
+        dataset = build_dataset(reader, _numbered, plan, annotation=annotation)
+        inputs, targets = _concatenate(list(dataset.as_numpy_iterator()))
+        np.testing.assert_array_equal(targets["annotation"], inputs["number"])
+        assert sorted(inputs["number"]) == sorted(3 * [0, 0, 1, 4, 4, 4, 5])
+    assert sorted(reader.unreadable) == sorted(["map2", "map6", str(paths[3])])
+    assert reader.unreadable["map2"] == "torn"
+    assert sum(record.getMessage() == "skipped map2: torn" for record in caplog.records) == 1
+
+
+def test_an_unreadable_annotation_leaves_the_image_to_others(reader):
+    plan = BatchPlan(batch_size=7, seed=0, num_batches=1)
+    before = _batches(reader, plan)
+    list(build_dataset(reader, _numbered, plan, annotation=_partly_damaged({2}, [])))
+    _assert_same(_batches(reader, plan), before)
+
+
+def test_an_annotation_found_unreadable_is_not_read_again(reader):
+    reads = []
+    plan = BatchPlan(batch_size=1, seed=0, num_batches=10)
+    annotation = _partly_damaged({2}, reads)
+    chosen = build_dataset(
+        reader, _numbered, plan, annotation=annotation, choose=lambda index: index * 0 + 2
+    )
+    numbers = [inputs["number"].item() for inputs, _ in chosen.as_numpy_iterator()]
+    assert numbers == 10 * [3]
+    # Several examples may find it at the same time.
+    assert 1 <= reads.count(2) < 10
+
+
+def test_an_image_is_decoded_once_for_each_example(paths, monkeypatch):
+    reads, read_bytes = [], FileSource.read_bytes
+    monkeypatch.setattr(
+        FileSource,
+        "read_bytes",
+        lambda one, index: (reads.append(index), read_bytes(one, index))[1],
+    )
+    dataset = build_dataset(
+        ExampleReader(FileSource(paths)),
+        _numbered,
+        BatchPlan(batch_size=7, seed=0, num_batches=1),
+        annotation=_partly_damaged(set(), []),
+    )
+    reads.clear()  # the first one is tried when building
+    list(dataset)
+    assert sorted(reads) == list(range(NUM_IMAGES))
+
+
+def test_no_readable_annotation_is_a_user_error_when_building(reader):
+    annotation = _partly_damaged(set(range(NUM_IMAGES)), [])
+    with pytest.raises(UserError, match=r"none of the 7 images .* annotation .*map0: torn"):
+        build_dataset(reader, _numbered, BatchPlan(2, seed=0), annotation=annotation)
+
+
+def test_examples_of_different_sizes_are_padded_to_those_of_their_batch(reader, paths):
+    def make_example(image, seed):
+        del seed
+        return {"image": image, "size": tf.shape(image)[:2]}, {"number": image[0, 0, 0] // 10}
+
+    plan = BatchPlan(batch_size=3, seed=2, num_batches=4, shards=((0, 1), (1, 3)))
+    dataset = build_dataset(reader, make_example, plan, has_equal_shapes=False)
+    assert dataset.element_spec[0]["image"].shape[1:].as_list() == [None, None, 3]
+    batches = list(dataset.as_numpy_iterator())
+    for pair in zip(batches[::2], batches[1::2], strict=True):
+        largest = np.concatenate([inputs["size"] for inputs, _ in pair]).max(axis=0)
+        for inputs, targets in pair:
+            assert inputs["image"].shape[1:3] == tuple(largest)
+            for image, (height, width), number in zip(
+                inputs["image"], inputs["size"], targets["number"], strict=True
+            ):
+                expected = np.asarray(Image.open(paths[number]))
+                np.testing.assert_array_equal(image[:height, :width], expected)
+                assert not image[height:].any() and not image[:, width:].any()

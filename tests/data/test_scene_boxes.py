@@ -54,7 +54,8 @@ def _marked(height, width, boxes):
 def test_boxes_follow_what_they_surround(side, is_mirrored):
     image, objects = _marked(30, 40, [[6, 4, 21, 11]])
     scene = box_scene(image, objects, tf.constant(side), 88, tf.constant(is_mirrored))
-    assert scene.image.shape == [88, 88, 3]
+    shape = {15: [32, 32, 3], 30: [32, 64, 3], 60: [64, 96, 3]}[side]
+    assert scene.image.shape == shape
     np.testing.assert_array_equal(scene.size, [side, 4 * side / 3])
     y1, x1, y2, x2 = scene.boxes[0].numpy()
     assert y2 - y1 == pytest.approx(16 * side / 30)
@@ -88,16 +89,27 @@ def test_objects_are_padded_or_left_out():
     np.testing.assert_array_equal(fewer.boxes, scene.boxes[:2])
 
 
-def test_scenes_in_a_pipeline_have_static_shapes():
+def test_the_limit_of_a_side_that_stays_below_does_not_matter():
+    image, objects = _marked(30, 40, [[6, 4, 21, 11]])
+    scenes = [
+        box_scene(image, objects, tf.constant(60), longest, tf.constant(True))
+        for longest in (80, 1000, 2000)
+    ]
+    for scene in scenes[1:]:
+        for one, other in zip(scene, scenes[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_scenes_in_a_pipeline_are_those_made_eagerly():
     image, objects = _marked(30, 40, [[6, 4, 21, 11]])
 
     def make(place):
-        seen = box_scene(image[: 20 + place], objects, 15 + place, 64, place > 0)
+        seen = box_scene(image[: 20 + place], objects, 15 + 10 * place, 64, place > 0)
         return padded_objects(seen, 3)
 
     for place, scene in enumerate(tf.data.Dataset.range(2, output_type=tf.int32).map(make)):
         eager = make(tf.constant(place))
-        assert scene.image.shape == [64, 64, 3]
+        assert scene.image.shape == [32, 32 + 32 * place, 3]
         assert scene.boxes.shape == [3, 4]
         for one, other in zip(scene, eager, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)

@@ -11,8 +11,11 @@ EDGES = np.array([[2.0, 3.0, 12.0, 18.0], [0.0, 0.0, 30.0, 90.0], [0.0, 0.0, 0.0
 class _Detector:
     """Finds two boxes in every image, and says what it was shown."""
 
+    def __init__(self):
+        self.shape = tf.Variable([0, 0, 0, 0])
+
     def __call__(self, inputs):
-        self.shape, self.size = inputs["image"].shape, inputs["size"]
+        self.shape.assign(tf.shape(inputs["image"]))
         return {
             "found_boxes": tf.constant(EDGES)[tf.newaxis],
             "found_labels": tf.constant([[1, 0, -1]]),
@@ -28,17 +31,17 @@ def _trained(detector):
 def test_boxes_are_scaled_back_to_pixels_of_the_photograph():
     detector = _Detector()
     found = BoxPredictor(_trained(detector)).find(np.zeros([40, 60, 3], np.uint8))
-    assert detector.shape == [1, 50, 50, 3]
+    np.testing.assert_array_equal(detector.shape, [1, 32, 32, 3])  # of 20 x 30 pixels
     # The shorter side became half; the last pixel is inside, and nothing beyond the border.
     np.testing.assert_allclose(found.boxes, [[4, 6, 23, 35], [0, 0, 39, 59]], atol=1e-4)
     np.testing.assert_array_equal(found.labels, [1, 0])
     np.testing.assert_allclose(found.scores, [0.9, 0.5])
 
 
-def test_scale_and_canvas_can_be_chosen():
+def test_scale_and_limit_can_be_chosen():
     detector = _Detector()
     found = BoxPredictor(_trained(detector), 40, 60).find(np.zeros([80, 60, 3], np.uint8))
-    assert detector.shape == [1, 60, 60, 3]
+    np.testing.assert_array_equal(detector.shape, [1, 64, 64, 3])
     # 53.3 rows are rounded to 53: of 40 columns each is 1.5 pixels of the photograph.
     np.testing.assert_allclose(found.boxes[0], [160 / 53, 4.5, 960 / 53 - 1, 26], atol=1e-4)
 
@@ -67,3 +70,8 @@ def test_a_network_finds_boxes_within_the_photograph(build_trained):
     assert np.all(found.boxes >= -1)
     assert np.all(found.boxes <= [44, 69, 44, 69])
     assert np.all(np.diff(found.scores) <= 0)
+    # 32 x 50 pixels are below either limit.
+    wide, wider = (BoxPredictor(trained, 0, limit).find(image) for limit in (64, 2000))
+    assert len(wide.labels)
+    for one, other in zip(wide, wider, strict=True):
+        np.testing.assert_array_equal(one, other)

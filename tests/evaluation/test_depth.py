@@ -31,7 +31,14 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def trained(build_trained):
-    return build_trained("depth", OPTIONS)
+    return _trained(build_trained)
+
+
+def _trained(build_trained, **options):
+    """A network of random weights with most of its predictions in front of the camera."""
+    trained = build_trained("depth", {**OPTIONS, **options})
+    trained.network.head.last.bias.assign([OPTIONS["mean_depth"]])
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +93,7 @@ def test_predictions_are_resized_to_the_truth_bilinearly(trained):
 
 
 def test_images_are_seen_at_the_scale_of_the_training(build_trained):
-    small = build_trained("depth", {**OPTIONS, "side": 24})
-    by_itself = build_trained("depth", OPTIONS)
+    small, by_itself = _trained(build_trained, side=24), _trained(build_trained)
     image = _photo(48, 64)
     halved = tf.image.resize(image / 255, (24, 32), antialias=True)
     pixels = np.uint8(np.round(255 * np.clip(halved, 0, 1)))

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.core.boxes import box_overlaps
+from tfcolor.heads import box_sampling
 from tfcolor.heads.box_sampling import (
     BACKGROUND,
     OBJECT,
@@ -26,6 +27,19 @@ def test_boxes_are_matched_by_their_largest_overlap(in_graph):
     np.testing.assert_array_equal(matches, [[1, 0, 0, 0]])
     outcomes, _ = match(overlaps, tf.zeros([1, 3], tf.bool), 0.5, 0.5)
     np.testing.assert_array_equal(outcomes, [[OBJECT, OBJECT, BACKGROUND, OBJECT]])
+
+
+def test_overlaps_stay_in_float32_in_mixed_precision():
+    # In bfloat16 0.501 is 0.5, and keras-cv mixes types.
+    overlaps = tf.constant([[[0.501], [0.499]]])
+    box_sampling._matcher.cache_clear()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        outcomes, _ = match_boxes(overlaps, tf.zeros([1, 1], tf.bool), 0.5, 0.5)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+        box_sampling._matcher.cache_clear()
+    np.testing.assert_array_equal(outcomes, [[OBJECT, BACKGROUND]])
 
 
 def test_without_an_object_all_is_background():

@@ -163,3 +163,41 @@ def test_samples_follow_the_seed(head, features, inputs):
     changed = _call(head, features, other, training=True)
     np.testing.assert_array_equal(one["anchor_outcomes"], same["anchor_outcomes"])
     assert np.any(one["anchor_outcomes"] != changed["anchor_outcomes"])
+
+
+@pytest.mark.parametrize("kind", ["dense", "residual"])
+def test_detectors_compute_in_float32_whatever_the_policy(kind, features, inputs):
+    def outputs():
+        options = dataclasses.replace(OPTIONS, head=kind, residual_width=2)
+        return _call(DetectionHead(TAP, 3, options, seed=2), half, inputs)
+
+    half = {"map": tf.cast(features["map"], tf.bfloat16)}
+    expected = outputs()
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = outputs()
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4)
+
+
+def test_training_looks_at_candidates_of_its_own_number(features, inputs):
+    counts = {}
+    for number, training in ((2, True), (9, True), (2, False), (9, False)):
+        name = "num_train_candidates" if training else "num_candidates"
+        options = dataclasses.replace(OPTIONS, region_samples=60, **{name: number})
+        head = DetectionHead(TAP, 3, options, seed=2)
+        outputs = _call(head, features, inputs, training=training)
+        if training:
+            # The true boxes are candidates besides.
+            counts[number, training] = np.sum(outputs["region_labels"] >= 0, axis=1) - [2, 1]
+        else:
+            # Each proposal may be found once for each class.
+            counts[number, training] = np.sum(outputs["found_labels"] >= 0, axis=1) / 3
+    for training in (True, False):
+        assert np.all(counts[2, training] <= 2)
+        assert np.any(counts[9, training] > 2)
+    options = DetectionHeadOptions()
+    assert (options.num_train_candidates, options.num_candidates) == (12000, 6000)

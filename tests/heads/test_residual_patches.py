@@ -69,6 +69,22 @@ def test_every_number_is_trained_and_depends_on_the_seed():
         assert np.abs(one - other).max() > 0
 
 
+def test_answers_are_float32_and_trained_in_mixed_precision():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        head = ResidualPatchHead(TAPS, 36, SHAPE, 8, seed=1)
+        features, inputs = _batch()
+        half = {"top": tf.cast(features["top"], tf.bfloat16)}
+        with tf.GradientTape() as tape:
+            logits = head(half, inputs, TAPS, training=True)["logits"]
+            total = tf.reduce_sum(logits[:, 0])
+        gradients = tape.gradient(total, head.trainable_variables)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert logits.dtype == tf.float32
+    assert all(np.all(np.isfinite(one)) for one in gradients)
+
+
 def test_an_answer_can_start_at_guessing():
     features, inputs = _batch()
     head = ResidualPatchHead(TAPS, 36, SHAPE, 8, kernel_deviation=1e-4, seed=1)

@@ -70,3 +70,17 @@ def test_training_normalizes_with_the_batch():
     branches = [unit(one, training=True) - one for one in (inputs, scaled)]
     np.testing.assert_allclose(branches[0], branches[1], rtol=1e-3, atol=1e-4)
     assert np.abs(unit(inputs) - inputs - branches[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("channels", [5, 7])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_units_compute_in_float32_whatever_the_policy(channels, dtype):
+    inputs = tf.cast(tf.random.stateless_normal([2, 4, 3, 5], [1, 2]), dtype)
+    expected = _unit(5, channels)(tf.cast(inputs, tf.float32))
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = _unit(5, channels)(inputs)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from tfcolor.layers.unit_mixture import (
     UnitMixture,
-    flat_rows,
     mix_maps,
     proximal_step,
     sparse_rows,
@@ -46,8 +45,9 @@ def test_golden_mixture():
     assert float(tf.reduce_sum(tf.abs(rows))) == pytest.approx(2.666667)
 
 
-def test_golden_flat_row():
-    row = flat_rows([NUM_UNITS])
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_golden_flat_row(rate):
+    row = UnitMixture(NUM_UNITS, PENALTY, rate).weights_of_units
     np.testing.assert_allclose(row, np.full(NUM_UNITS, 0.208514), atol=1e-6)
     assert float(tf.reduce_sum(tf.abs(row))) == pytest.approx(4.795832)
 
@@ -146,7 +146,7 @@ def _by_proximal_steps(problem, num_steps=4000):
             weights.set_shape([NUM_UNITS])
         return weights
 
-    return descend(flat_rows([NUM_UNITS], tf.float64)).numpy()
+    return descend(tf.fill([NUM_UNITS], _double(NUM_UNITS**-0.5))).numpy()
 
 
 def test_proximal_zeros_are_those_of_an_independent_solver(problem, solution):
@@ -208,3 +208,16 @@ def test_wrong_numbers_of_units_are_errors():
         UnitMixture(0, 0.1)
     with pytest.raises(ValueError, match="got 2 maps for 3 weights"):
         mix_maps([tf.zeros([1, 2, 2, 1])] * 2, tf.zeros([3]))
+
+
+def test_a_row_with_a_rate_has_no_loss_and_steps_proximally():
+    mixture = UnitMixture(3, 0.5, rate=0.2)
+    assert not mixture.losses
+    mixture.mixing_row.assign([0.6, 0.0, -0.8])
+    np.testing.assert_allclose(mixture.weights_of_units, [0.6, 0.0, -0.8])
+    gradient = tf.constant([0.1, 0.05, -0.3])
+    # A loss times 2 has twice the penalty.
+    expected = proximal_step(mixture.weights_of_units, gradient, 0.2, 1.0)
+    np.testing.assert_allclose(mixture.stepped(gradient, 2.0), expected)
+    assert expected[1] == 0 and float(tf.norm(expected)) == pytest.approx(1)
+    np.testing.assert_allclose(mixture.stepped(gradient * np.inf), [0.6, 0.0, -0.8])

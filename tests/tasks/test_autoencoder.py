@@ -175,6 +175,8 @@ def test_options_are_completed_by_the_backbone():
     assert AutoencoderOptions().completed({}, 224) == AutoencoderOptions(crop_size=224)
     with pytest.raises(UsageError, match="--autoencoder_crop_size=200: the backbone takes 227"):
         AutoencoderOptions(crop_size=200).completed({}, 227)
+    with pytest.raises(UsageError, match=r"crop_size=227, min_side=99, .*: expected crop_size <="):
+        AutoencoderOptions(min_side=99).completed({}, 227)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The contract of every task in the table (HOUSE 2.5)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ from PIL import Image
 
 from tests.moving_scenes import moving_scene, write_video
 from tfcolor.backbones import BACKBONES
+from tfcolor.core.errors import UsageError
 from tfcolor.core.options import check_options
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
@@ -22,7 +25,9 @@ from tfcolor.tasks import TASKS
 from tfcolor.tasks.base import (
     HELDOUT_SPLIT,
     TRAIN_SPLIT,
+    ComparingTask,
     IncompleteOptions,
+    check_share,
     complete_targets,
 )
 
@@ -125,6 +130,8 @@ SMALL = {
 }
 """Options that make a task small; a task that is not here runs at its defaults,
 for images of the canonical size."""
+OF_WHOLE_BATCH = ("depth",)
+"""Tasks whose losses have a threshold that the batch decides."""
 FRONT_ENDS = {"split_brain": "split_lab"}
 """Of the backbone, where a task needs one."""
 
@@ -218,6 +225,26 @@ def test_name_and_options(name):
     check_options(TASKS[name].Options(), f"{name}_")
 
 
+@pytest.mark.parametrize(
+    ("name", "choice", "fields"),
+    [
+        ("relative_position", "(head=dense)", ("code_size", "hidden_sizes")),
+        ("exemplar", "(head=dense)", ("embedding_size",)),
+        (
+            "video_saliency",
+            "(readout=hypercolumn)",
+            ("num_locations", "edge", "hidden_units", "dropout_rate", "taps"),
+        ),
+        ("jigsaw", "(fit=rescale)", ("min_side", "max_side")),
+    ],
+)
+def test_options_that_only_one_choice_reads_say_so(name, choice, fields):
+    helps = {
+        field.name: field.metadata["help"] for field in dataclasses.fields(TASKS[name].Options)
+    }
+    assert [field for field in fields if choice not in helps[field]] == []
+
+
 def test_a_batch_is_two_dicts_with_a_leading_axis(task, batch):
     inputs, targets = batch
     assert {"image", "seed"} <= set(inputs)
@@ -234,9 +261,14 @@ def test_every_split_can_be_read(task):
         assert _batch(task, split)[0]["image"].shape[0] == BATCH
 
 
-def test_losses_are_finite_and_one_per_example(task, batch, network):
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_losses_are_finite_and_one_per_example(task, batch, policy):
     inputs, targets = batch
-    losses = task.compute_losses(targets, network(inputs, training=True))
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        losses = task.compute_losses(targets, _network(task)(inputs, training=True))
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
     assert losses
     for loss in losses.values():
         assert loss.shape == [BATCH]
@@ -257,13 +289,57 @@ def test_score_is_one_of_the_metrics(task):
     assert task.score is None or task.score in task.build_metrics()
 
 
-def test_losses_of_an_example_do_not_depend_on_the_others(task, batch, network):
+def _losses_of(task, rows, targets, outputs):
+    """Losses of some examples of a batch, as of a batch of their own."""
+    chosen = ({name: value[rows] for name, value in some.items()} for some in (targets, outputs))
+    return task.compute_losses(*chosen)
+
+
+def _varied(outputs):
+    """Outputs with noise from 0 to 1."""
+    return {
+        name: value + tf.random.stateless_uniform(value.shape, [3, number], dtype=value.dtype)
+        if value.dtype.is_floating
+        else value
+        for number, (name, value) in enumerate(outputs.items())
+    }
+
+
+def test_losses_of_an_example_do_not_depend_on_its_place_in_the_batch(task, batch, network):
     inputs, targets = batch
     outputs = network(inputs, training=False)
-    whole = task.compute_losses(targets, outputs)
-    flipped = task.compute_losses(*({k: v[::-1] for k, v in d.items()} for d in (targets, outputs)))
-    for name, loss in whole.items():
+    flipped = _losses_of(task, slice(None, None, -1), targets, outputs)
+    for name, loss in task.compute_losses(targets, outputs).items():
         np.testing.assert_allclose(flipped[name], loss[::-1], rtol=1e-5)
+
+
+def test_losses_of_an_example_do_not_depend_on_the_others(task, batch, network):
+    if isinstance(task, ComparingTask) or task.name in OF_WHOLE_BATCH:
+        pytest.skip("its losses are about the batch")
+    inputs, targets = batch
+    # A network that has learned nothing answers alike about all examples.
+    outputs = _varied(network(inputs, training=False))
+    part = _losses_of(task, slice(1, BATCH), targets, outputs)
+    for name, loss in task.compute_losses(targets, outputs).items():
+        np.testing.assert_allclose(part[name], loss[1:], rtol=1e-5)
+
+
+def test_tasks_say_if_they_compare_examples():
+    comparing = {name for name, kind in TASKS.items() if isinstance(kind, ComparingTask)}
+    assert comparing == {"exemplar", "simclr"}
+
+
+def test_a_share_has_the_examples_that_are_compared():
+    check_share(TASKS["simclr"], 2)
+    check_share(TASKS["simclr"], 7, num_workers=3)
+    check_share(TASKS["rotation"], 1)
+    check_share(TASKS["depth"], 3, num_workers=3)
+    message = r"^--batch_size=1: --task=exemplar compares .* expected at least 2$"
+    with pytest.raises(UsageError, match=message):
+        check_share(TASKS["exemplar"], 1)
+    message = r"^--batch_size=5: .*simclr compares .* of each of 3 workers .* at least 6$"
+    with pytest.raises(UsageError, match=message):
+        check_share(TASKS["simclr"], 5, num_workers=3)
 
 
 def test_gradient_reaches_every_kernel_of_the_backbone(task, batch, network):

@@ -166,6 +166,8 @@ def test_options_are_completed_by_the_backbone():
         BiganOptions(crop_size=200).completed({}, 227)
     with pytest.raises(UsageError, match="--bigan_crop_size=7: expected at least 8"):
         dataclasses.replace(SMALL, crop_size=7).completed({}, 227)
+    with pytest.raises(UsageError, match=r"crop_size=64, min_side=.*: expected crop_size <= min"):
+        dataclasses.replace(SMALL, crop_size=64).completed({}, 227)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,9 @@ def test_adversaries_train_beside_each_other(adversaries, tmp_path):
         backbone=backbone,
         strategy=tf.distribute.get_strategy(),
         training=TrainingOptions(num_steps=2, log_every_steps=1, evaluate_num_examples=3),
-        optimization=OptimizationOptions(optimizer="norm_sgd", rate_drops=(), watch="score"),
+        optimization=OptimizationOptions(
+            optimizer="norm_sgd", learning_rate=1e-5, rate_drops=(), watch="score"
+        ),
         joint=JointOptions(),
         directory=RunDirectory(tmp_path / "run"),
         flags={},

@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfcolor.backbones import BACKBONES
-from tfcolor.core.errors import UsageError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
@@ -73,6 +73,16 @@ def begun(readers):
 
 def test_it_is_a_task_with_rounds(readers):
     assert isinstance(_task(readers), RoundTask)
+
+
+def test_features_that_are_not_finite_are_not_clustered(readers):
+    class Diverged(MeanColor):
+        def call(self, inputs, training=False):
+            return {"embeddings": super().call(inputs)["embeddings"] * np.nan}
+
+    task = _task(readers)
+    with pytest.raises(UserError, match=r"features of images are not finite.* --learning_rate"):
+        task.begin_round(Diverged(task), 0, BATCH)
 
 
 def test_images_are_clustered_by_their_features(begun):

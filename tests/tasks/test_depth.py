@@ -1,16 +1,24 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+from tfcolor.config.command import define_flags
 from tfcolor.backbones import BACKBONES
+from tfcolor.config.assembly import build_network, build_task
+from tfcolor.config.experiment import read_experiment
 from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.builtin_depth import open_depth_scenes
+from tfcolor.data.sources.depth_maps import DepthFileSource
 from tfcolor.data.sources.image_folder import open_images
+from tfcolor.heads.up_projection import UpProjection
+from tfcolor.layers.batch_norm import TrainableBatchNorm
 from tfcolor.models.network import Network
 from tfcolor.tasks.depth import UNKNOWN_COLOR, DepthOptions, DepthTask, paint_depth
+from tfcolor.train import COMMAND
 
 SMALL = {"side": 0, "crop_height": 40, "crop_width": 56, "channels": (8, 4), "mean_depth": 4.0}
 
@@ -171,3 +179,57 @@ def test_it_learns_the_depth_of_a_few_rooms(reader):
 
     losses = [float(step()) for _ in range(8)]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def _experiment(*words):
+    flag_values = define_flags(COMMAND)
+    flag_values(["train", *words])
+    return read_experiment(flag_values)
+
+
+def test_raw_sums_pass_one_batch_norm_before_the_blocks(monkeypatch):
+    words = ["--task=depth", "--depth_channels=8,4", "--depth_crop_height=48"]
+    words += ["--depth_crop_width=64", "--depth_mean_depth=3", "--backbone=resnet50_v2"]
+    words += ["--resnet50_v2_width_multiplier=0.03125", "--resnet50_v2_block_units=1,1,1"]
+    experiment = _experiment(*words)
+    network = build_network(experiment, build_task(experiment, {}))
+    norm = network.head_input.norms[network.head.tap_name]
+    numbers = np.random.default_rng(0)
+    norm.scale.assign(numbers.uniform(1, 3, norm.scale.shape))
+    norm.bias.assign(numbers.uniform(-1, 1, norm.bias.shape))
+    images = tf.constant(numbers.uniform(size=(3, 48, 64, 3)), tf.float32)
+    raw = network.backbone(images, training=True, convolutional=True)[network.head.tap_name].numpy()
+    seen, call = [], UpProjection.call
+
+    def record(block, inputs, training=False):
+        seen.append(inputs.numpy())
+        return call(block, inputs, training=training)
+
+    monkeypatch.setattr(UpProjection, "call", record)
+    network({"image": images}, training=True)
+    assert len(seen) == 2
+    normalized = (raw - raw.mean((0, 1, 2))) / np.sqrt(raw.var((0, 1, 2)) + 1e-5)
+    expected = np.maximum(normalized * norm.scale.numpy() + norm.bias.numpy(), 0)
+    np.testing.assert_allclose(seen[0], expected, atol=1e-3)
+    layers = [one for one in network.head.submodules if isinstance(one, TrainableBatchNorm)]
+    assert len(layers) == 2 * 3
+
+
+def test_the_published_rate_is_that_of_all_weights():
+    """As of Laina et al., who decay none and let biases learn no faster."""
+    options = _experiment("--flagfile=configs/depth_resnet101_v2_nyu.cfg").optimization
+    assert (options.optimizer, options.momentum, options.learning_rate) == ("momentum", 0.9, 0.01)
+    assert (options.bias_rate_multiplier, options.weight_decay) == (1.0, 0.0)
+
+
+def test_a_damaged_depth_map_does_not_end_the_pipeline(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (56, 40), (50 * number, 0, 0)).save(tmp_path / f"{number}.png")
+        np.save(tmp_path / f"{number}.npy", np.full((40, 56), number + 1.0))
+    (tmp_path / "1.npy").write_bytes(b"torn")
+    np.save(tmp_path / "2.npy", np.zeros((0, 56)))
+    paths = [[tmp_path / f"{number}.{kind}" for number in range(3)] for kind in ("png", "npy")]
+    reader = ExampleReader(DepthFileSource(*paths))
+    _, targets = _batch(_task({"train": reader}, min_scale=1.0, max_scale=1.0), batch_size=6)
+    assert set(np.unique(targets["depth"])) <= {0, 1}
+    assert sorted(reader.unreadable) == [str(tmp_path / "1.npy"), str(tmp_path / "2.npy")]

@@ -69,7 +69,7 @@ def _batch(task, split="train", batch_size=8, seed=0):
 def test_boxes_surround_the_squares_in_every_view(reader):
     inputs, targets = _batch(_task(reader))
     images = inputs["image"].numpy()
-    assert images.shape == (8, 48, 48, 3)
+    assert images.shape == (8, 64, 64, 3)  # sides of up to 48
     num_seen, shifts = 0, []
     for image, boxes, labels in zip(images, targets["boxes"], targets["labels"], strict=True):
         for (y1, x1, y2, x2), label in zip(boxes.numpy(), labels.numpy(), strict=True):
@@ -87,7 +87,7 @@ def test_boxes_surround_the_squares_in_every_view(reader):
 def test_heldout_images_are_seen_at_one_scale_and_as_they_are(reader):
     inputs, _ = _batch(_task(reader), "heldout", seed=1)
     again, _ = _batch(_task(reader), "heldout", seed=2)
-    assert inputs["image"].shape == [8, 40, 40, 3]
+    assert inputs["image"].shape == [8, 32, 64, 3]  # of 24 x 40 at most
     contents = [{image.tobytes() for image in one["image"].numpy()} for one in (inputs, again)]
     assert contents[0] == contents[1]
     assert len(contents[0]) == 4
@@ -140,8 +140,14 @@ def test_losses_are_means_over_what_is_drawn():
     np.testing.assert_allclose(terms["region_box"], [expected, 0], rtol=1e-5)
 
 
-def _network(task):
-    options = BACKBONES["cifar_shallow"].Options(use_dropout=False)
+def _two_replicas():
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+
+
+def _network(task, **options):
+    options = BACKBONES["cifar_shallow"].Options(use_dropout=False, **options)
     backbone = BACKBONES["cifar_shallow"](options, input_channels=3, seed=0)
     return Network(backbone, task.build_head(backbone.taps(48, 48), 0))
 
@@ -235,3 +241,76 @@ def test_options_take_classes_and_objects_of_the_images(reader, labelled_photos)
 def test_sizes_that_do_not_fit_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         DetectionOptions(**{**SMALL, **options})
+
+
+def test_what_is_seen_is_as_large_as_the_largest_image_of_the_batch(reader):
+    task = _task(reader, scales=(24, 70), max_side=2000)
+    for inputs, _ in task.make_dataset("train", BatchPlan(2, 3, num_batches=8)):
+        largest = inputs["size"].numpy().max(axis=0)
+        np.testing.assert_array_equal(inputs["image"].shape[1:3], -(-largest // 32) * 32)
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_the_limit_of_a_side_does_not_matter_to_what_stays_below(reader, split):
+    options = [
+        {"scales": (24, 32), "max_side": limit, "test_max_side": limit} for limit in (1000, 2000)
+    ]
+    tasks = [_task(reader, **one) for one in options]
+    networks = [_network(task, use_batch_norm=True) for task in tasks]
+    found = []
+    for task, network in zip(tasks, networks, strict=True):
+        inputs, _ = _batch(task, split)
+        assert inputs["image"].shape == [8, 64 if split == "train" else 32, 64, 3]
+        network(inputs, training=True)
+        found.append(network({name: inputs[name] for name in ("image", "size")}))
+    statistics = [network.backbone.non_trainable_variables for network in networks]
+    assert statistics[0]
+    for one, other in zip(*statistics, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name, value in found[0].items():
+        np.testing.assert_array_equal(value, found[1][name])
+
+
+def test_replicas_train_on_images_of_any_size_with_few_graphs(reader):
+    task, strategy = _task(reader, scales=(24, 40, 70), max_side=200), _two_replicas()
+    with strategy.scope():
+        network = _network(task)
+    traces = []
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(batch):
+        def one(inputs, targets):
+            traces.append(inputs["image"].shape)
+            terms = task.compute_losses(targets, network(inputs, training=True))
+            return tf.add_n([tf.reduce_mean(term) for term in terms.values()])
+
+        return strategy.run(one, args=batch)
+
+    plan = BatchPlan(2, 3, num_batches=8, shards=((0, 1), (1, 2)))
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: task.make_dataset("train", plan)
+    )
+    shapes = set()
+    for batch in batches:
+        parts = [part.shape.as_list() for part in batch[0]["image"].values]
+        assert parts[0] == parts[1]
+        shapes.add(tuple(parts[0]))
+        losses = strategy.experimental_local_results(step(batch))
+        assert all(np.isfinite(loss) for loss in losses)
+    assert len(shapes) > 3
+    assert len(traces) <= 2 * 3  # of each replica
+
+
+def test_an_image_with_a_box_outside_of_it_is_skipped_and_named(reader, tmp_path):
+    paths, objects = [], []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        paths[-1].write_bytes(reader.source.read_bytes(0))
+        box = [[1, 1, 5, 5]] if number != 1 else [[1, 1, 5, 5], [0, 400, 9, 500]]
+        labels = np.zeros(len(box), np.int32)
+        objects.append(ObjectBoxes(np.array(box, np.float32), labels, labels > 0))
+    damaged = ExampleReader(BoxSource(paths, objects, ("red", "green")))
+    _, targets = _batch(_task(damaged))
+    assert np.all(np.sum(targets["labels"] >= 0, axis=1) == 1)
+    assert list(damaged.unreadable) == [str(paths[1])]
+    assert "a box outside of them" in damaged.unreadable[str(paths[1])]

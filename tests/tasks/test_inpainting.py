@@ -139,16 +139,18 @@ def test_losses_are_the_published_ones():
     task = _task(reconstruction_weight=0.999)
     logits = {name: np.log(p / (1 - p)) for name, p in (("real", 0.8), ("fake", 0.3))}
     outputs = {
-        "painted": tf.fill([1, 16, 16, 3], 0.7),
+        "painted": tf.fill([1, 16, 16, 3], 0.6),
         "real_logits": tf.constant([logits["real"]], tf.float32),
         "fake_logits": tf.constant([logits["fake"]], tf.float32),
         "fixed_fake_logits": tf.constant([logits["fake"]], tf.float32),
     }
+    # Half as far apart as the published values, which lie in [-1, 1].
     targets = {"image": tf.fill([1, 16, 16, 3], 0.5), "weight": tf.ones([1, 16, 16, 1])}
     losses = {name: float(loss[0]) for name, loss in task.compute_losses(targets, outputs).items()}
     assert losses["reconstruction"] + losses["adversarial"] == pytest.approx(0.041164, abs=1e-6)
     assert losses["discriminator"] == pytest.approx(0.579818, abs=1e-6)
-    assert set(_task().compute_losses(targets, outputs)) == {"reconstruction"}
+    (alone,) = _task().compute_losses(targets, outputs).values()
+    assert float(alone[0]) == pytest.approx(0.01)
 
 
 def test_each_loss_trains_its_own_part(batch):
@@ -224,6 +226,8 @@ def test_options_are_completed_by_the_backbone():
     assert anything.completed({}, 224) == anything
     with pytest.raises(UsageError, match="--inpainting_crop_size=200: the backbone takes 227"):
         dataclasses.replace(options, crop_size=200).completed({}, 227)
+    with pytest.raises(UsageError, match="crop_size=300, min_side=256, max_side=512: expected"):
+        dataclasses.replace(anything, crop_size=300).completed({}, 227)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,10 @@ def test_gray_networks_see_the_lightness():
 
 @pytest.mark.parametrize("fit", ["stretch", "pad"])
 def test_the_geometry_of_the_dissertation_can_be_asked_for(fit):
-    asked = JigsawOptions(**PLAIN | {"crop_size": 500, "fit": fit, "use_mirror": True})
+    # Photographs keep their scale: no side is asked for, and none is checked.
+    asked = JigsawOptions(
+        **PLAIN | {"crop_size": 500, "fit": fit, "use_mirror": True, "min_side": 9}
+    )
     options = asked.completed({}, 227)
     assert (options.grid, options.tile_size, options.view.crop_size) == (2, 227, 500)
     image = np.full([300, 520, 3], 200, np.uint8)
@@ -215,6 +218,8 @@ def test_options_are_completed_and_checked():
         JigsawOptions(readout="average", tile_size=64, min_side=160).completed({}, 227)
     with pytest.raises(UsageError, match="--jigsaw_num_permutations=25: four tiles have 24"):
         JigsawOptions(num_permutations=25)
+    with pytest.raises(UsageError, match="--jigsaw_num_permutations=1: expected at least 2, or 0"):
+        JigsawOptions(num_permutations=1)
     with pytest.raises(UsageError, match="--jigsaw_num_answers=5: there are 4 permutations"):
         JigsawOptions(num_permutations=4, num_answers=5).completed({}, 32)
     with pytest.raises(UsageError, match="--jigsaw_grid=4: expected one of 2, 3"):

@@ -15,6 +15,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8
 class _Halves(PairedViewsTask):
     """The left and the right half of each image."""
 
+    name = "halves"
+
     def make_views(self, rgb, seed):
         view = tf.cast(rgb, tf.float32) / 255
         return tf.ensure_shape(tf.stack([view[:, :4], view[:, 4:]]), [2, 6, 4, 3])
@@ -45,7 +47,7 @@ def test_gray_views_are_the_mean_of_the_colors():
 
 
 def test_one_image_cannot_be_compared():
-    with pytest.raises(UsageError, match="--batch_size=1: the images of a batch are compared"):
+    with pytest.raises(UsageError, match="--batch_size=1: --task=halves compares"):
         _task().make_dataset("train", BatchPlan(1, seed=0))
 
 

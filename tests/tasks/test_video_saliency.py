@@ -69,6 +69,8 @@ def test_loss_starts_at_chance_and_metrics_count():
 def test_bad_options_are_refused():
     with pytest.raises(UsageError, match="--video_saliency_edge=20: expected less than half"):
         VideoSaliencyOptions(crop_size=40, edge=20)
+    # A decoder answers everywhere, so that there is no edge.
+    assert VideoSaliencyOptions(readout="decoder", crop_size=40, edge=20).edge == 20
 
 
 def test_a_decoder_answers_for_every_cell():

@@ -9,19 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcolor.layers.batch_norm import TrainableBatchNorm
+from tests.training.parameter_simulation import ParameterSimulation, SimulatedTask
+from tfcolor.heads.discriminator import Discriminator
+from tfcolor.layers.batch_norm import TrainableBatchNorm, collected_statistics
 from tfcolor.models.task_statistics import TaskStatistics
 from tfcolor.tasks.base import count_examples
 from tfcolor.training.exchange import Crew, Exchange, Link, merge_statistics
 from tfcolor.training.members import Member
 from tfcolor.training.optimizers import SharedNetwork, Update
 from tfcolor.training.options import JointOptions, OptimizationOptions
-from tfcolor.training.synchronization import (
-    ParameterSimulation,
-    SimulatedTask,
-    order_updates,
-    plan_groups,
-)
+from tfcolor.training.synchronization import order_updates, plan_groups
 from tfcolor.training.worker_server import BatchSource
 
 RATE, BATCH_SIZES = 0.1, (5, 4)
@@ -92,6 +89,26 @@ class Tower(tf.keras.Model):
         return {"y": self.head(features)}
 
 
+class Rivals(Tower):
+    """A tower that makes images, and a discriminator that tells them from given ones."""
+
+    def __init__(self, trunk, head, **options):
+        super().__init__(trunk, head, **options)
+        self.discriminator = Discriminator(1, 1, side=16, seed=0)
+
+    def call(self, inputs, training=False):
+        made = super().call(inputs, training)["y"]
+        things = [(images_of(one),) for one in (inputs["x"][:, :1], made)]
+        judged = self.discriminator.judge(*things, training)
+        return {"y": tf.add_n(list(judged.values()))[:, None]}
+
+
+def images_of(numbers):
+    """Returns images of one shape each, float32 [B, 16, 16, 1], of numbers [B, 1]."""
+    shape = tf.sin(0.1 * tf.range(256.0) ** 1.5)
+    return tf.reshape(tf.sigmoid(numbers * shape), [-1, 16, 16, 1])
+
+
 class Coordinator:
     """Computes at once what is scheduled, some of it twice, and some of it late."""
 
@@ -126,12 +143,12 @@ class Coordinator:
         fetch: Callable[[], dict]
 
 
-def build(mode, workers, *, is_normalized=False, penalty=0.0, num_backups=0):
+def build(mode, workers, *, kind=Tower, is_normalized=False, penalty=0.0, num_backups=0):
     """Returns exchanges, their crews and the trunk of two tasks that share it."""
     tasks = [WaveTask(0.3), WaveTask(1.1)]
     strategy, trunk = tf.distribute.OneDeviceStrategy("/cpu:0"), Trunk()
     heads = ([[1.0], [0.5]], [[-0.5], [2.0]])
-    masters = [Tower(trunk, head, is_normalized=is_normalized) for head in heads]
+    masters = [kind(trunk, head, is_normalized=is_normalized) for head in heads]
     source = BatchSource(tasks, BATCH_SIZES, (0, 0))
 
     def ask(message, types):
@@ -157,7 +174,7 @@ def build(mode, workers, *, is_normalized=False, penalty=0.0, num_backups=0):
     for group in plan_groups(mode, workers):
         own = {}
         for task in group.tasks:
-            copy = Tower(Trunk(), heads[task], is_normalized=is_normalized, penalty=penalty)
+            copy = kind(Trunk(), heads[task], is_normalized=is_normalized, penalty=penalty)
             member = Member(tasks[task], copy, BATCH_SIZES[task], 0, str(task))
             own[task] = Crew(member, masters[task], updates[task], source.specification(task))
         exchanges.append(
@@ -263,7 +280,7 @@ def test_work_done_twice_counts_once():
             update(exchange, coordinator, step)
         results.append(trunk.dense.kernel.numpy())
         assert exchange.contributions.numpy().tolist() == [3, 3]
-        assert exchange.attempts.numpy().tolist() == [6, 6] if repeats else [3, 3]
+        assert exchange.attempts.numpy().tolist() == ([6, 6] if repeats else [3, 3])
         assert int(exchange.steps) == 3
     np.testing.assert_array_equal(*results)
 
@@ -351,6 +368,24 @@ def test_moving_statistics_are_the_mean_over_workers_and_then_over_tasks():
     np.testing.assert_allclose(found, 0.001 * np.mean(means, axis=0), rtol=1e-4)
     merge_statistics(crews)
     np.testing.assert_allclose(crews[0].master.norm.moving_mean, found, rtol=1e-6)
+
+
+def test_adversaries_hand_in_each_statistic_once():
+    (exchange, _), (crew, _), _ = build("hybrid", (2, 1), kind=Rivals)
+    judge = crew.member.network.discriminator
+    expected = []
+    for share in (slice(0, 2), slice(2, 5)):
+        real = images_of(tf.constant(waves(np.arange(5))[share, :1], tf.float32))
+        with collected_statistics() as collected:
+            judge((real,), "real", training=True)
+        expected.append([value.numpy() for _, value in collected])
+    (norm,) = (stage.batch_norms["real"] for stage in judge.stages if stage.batch_norms)
+    update(exchange, Coordinator(), 0)
+    for variable, values in zip(
+        norm.statistics_variables, zip(*expected, strict=True), strict=True
+    ):
+        np.testing.assert_allclose(variable, np.mean(values, axis=0), rtol=1e-5, atol=1e-6)
+    assert int(norm.num_updates) == 1
 
 
 def test_each_task_of_a_trained_network_has_the_statistics_of_its_own_groups():

@@ -300,13 +300,16 @@ def test_one_task_of_several_can_move_alone():
 def test_slots_of_rmsprop_are_those_of_each_task():
     update = _build({"optimizer": "rmsprop"})
     count, *slots = update.slots_of_backbone()
-    _apply(update, FIRST, SECOND)
+    gradients = {0: _with_head(FIRST, 2.0), 1: _with_head(SECOND, 3.0)}
+    tf.distribute.get_strategy().run(update.apply, args=(gradients,))
     assert [tuple(one.shape) for one in slots] == [(2, 2), (2, 2), (2,), (2,)]
     assert int(count) == 1
     for slot, gradient in zip(slots[::2], FIRST, strict=True):
         np.testing.assert_allclose(slot, 0.1 * np.square(gradient), rtol=1e-5)
-    update.forget_head(1)
     _, own = update._memory(1)
+    update.forget(1, update.variables_of(0))  # nothing of the second task's head
+    assert all(np.any(one.numpy()) for kind in own for one in kind)
+    update.forget(1, update.variables_of(1))
     assert all(np.any(one.numpy()) for kind in own[:2] for one in kind)
     assert not any(np.any(one.numpy()) for kind in own[2:] for one in kind)
 

@@ -300,10 +300,38 @@ class RoundTask:
         self.state.shift.assign(float(number))
         return {"kernel": float(network.dense.kernel[0, 0]), "shift": float(number)}
 
+    def redrawn_variables(self, network):
+        return network.dense.trainable_variables
+
     def make_dataset(self, split, plan):
         shift = self.state.shift.numpy()
         examples = self._task.make_dataset(split, plan)
         return examples.map(lambda inputs, targets: (inputs, {"y": targets["y"] + shift}))
+
+
+class DivergingTask(RoundTask):
+    """The line task whose fifth batch, just before the second round, has no finite loss."""
+
+    rounds = 0
+
+    def begin_round(self, network, number, batch_size):
+        self.rounds += 1
+        return super().begin_round(network, number, batch_size)
+
+    def make_dataset(self, split, plan):
+        def spoil(index, example):
+            inputs, targets = example
+            factor = tf.where(index + plan.first_batch == 4, math.nan, 1.0)
+            return inputs, {"y": factor * targets["y"]}
+
+        return super().make_dataset(split, plan).enumerate().map(spoil)
+
+
+def test_no_round_begins_on_a_network_that_has_diverged(trainer, line_task):
+    task = DivergingTask(line_task)
+    with pytest.raises(UserError, match=r"the loss is nan at step 5; .* lower --learning_rate"):
+        trainer(task=task, evaluate_every_steps=100, checkpoint_every_steps=100).train()
+    assert task.rounds == 1
 
 
 def logged(folder):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.layers.unit_mixture import UnitMixture, proximal_step
 from tfcolor.training.optimizers import SharedNetwork, Update
 from tfcolor.training.options import JointOptions, OptimizationOptions
 
@@ -178,3 +179,73 @@ def test_replicas_add_up_their_shares(two_devices):
     for index, (variable, value) in enumerate(zip(update.variables_of(), before, strict=True)):
         rate = 0.1 if index < 2 else 0.2
         np.testing.assert_allclose(variable, value - rate * 4, rtol=1e-5)
+
+
+def _random_step(update, num_replicas):
+    """Applies a replica's share of random gradients."""
+    shares = [
+        tf.random.stateless_normal(variable.shape, [2, number]) / num_replicas
+        for number, variable in enumerate(update.variables_of())
+    ]
+    update.apply({0: shares})
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop", "lars"])
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_a_layer_with_a_rate_goes_so_much_of_the_way(optimizer, num_devices, two_devices):
+    strategy = two_devices if num_devices == 2 else tf.distribute.get_strategy()
+    options = OptimizationOptions(optimizer=optimizer, learning_rate=0.1, weight_decay=0.05)
+    moves = []
+    with strategy.scope():
+        for multiplier in (1.0, 0.25):
+            network = _Network()
+            network.second.rate_multiplier = multiplier
+            for number, variable in enumerate(network.trainable_variables):
+                variable.assign(tf.random.stateless_normal(variable.shape, [1, number]))
+            update = Update(
+                SharedNetwork(network, (network,)), options, JointOptions(), use_loss_scaling=False
+            )
+            before = [variable.numpy() for variable in update.variables_of()]
+
+            strategy.run(tf.function(_random_step), args=(update, num_devices))
+            after = [variable.numpy() for variable in update.variables_of()]
+            moves.append([new - old for new, old in zip(after, before, strict=True)])
+    # Kernels of both layers, then biases.
+    for index, (whole, part) in enumerate(zip(*moves, strict=True)):
+        expected = (0.25 if index % 2 else 1.0) * whole
+        np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-6)
+        assert np.abs(whole).min() > 0
+
+
+class _MixingNetwork(_Network):
+    """The two layers beside the row of a mixture that takes proximal steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.mixture = UnitMixture(3, penalty=0.2, rate=0.5)
+
+
+@pytest.mark.parametrize("use_loss_scaling", [False, True])
+def test_a_mixture_with_a_rate_takes_proximal_steps_and_no_others(use_loss_scaling):
+    network = _MixingNetwork()
+    backbone = network.first
+    update = Update(
+        SharedNetwork(backbone, (network,)),
+        OptimizationOptions(optimizer="rmsprop", learning_rate=0.1),
+        JointOptions(),
+        use_loss_scaling=use_loss_scaling,
+    )
+    scale = float(update.scale_loss(tf.constant(1.0)))
+    row = network.mixture.mixing_row
+    (place,) = [i for i, one in enumerate(update.variables_of()) if one is row]
+    expected = row.numpy()
+    for gradient in ([0.1, 0.6, 0.9], [0.0, 0.3, 1.0], [0.2, 0.1, 0.1]):
+        gradients = [np.zeros(one.shape) for one in update.variables_of()]
+        gradients[place] = scale * np.array(gradient)
+        _apply(update, gradients)
+        expected = proximal_step(tf.constant(expected), tf.constant(gradient), 0.5, 0.2).numpy()
+        np.testing.assert_allclose(row, expected, rtol=1e-5)
+    assert np.count_nonzero(expected) < 3 and np.linalg.norm(expected) == pytest.approx(1)
+    gradients[place] = np.full(3, np.nan)
+    _apply(update, gradients)
+    np.testing.assert_allclose(row, expected, rtol=1e-5)

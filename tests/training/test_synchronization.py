@@ -3,12 +3,11 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.training.parameter_simulation import ParameterSimulation, SimulatedTask
 from tfcolor.core.errors import UsageError
 from tfcolor.training.synchronization import (
     MODES,
-    ParameterSimulation,
     Place,
-    SimulatedTask,
     order_updates,
     plan_groups,
     share_workers,
@@ -88,13 +87,6 @@ def test_golden_timeline_stays_where_it_is_if_all_wait_for_all():
     groups = plan_groups("synchronous", (1, 1))
     path = run(groups, two_parabolas(), take(4, groups, fixed(1.0, 1.0)))
     np.testing.assert_allclose(path, np.zeros(4), atol=1e-15)
-
-
-@pytest.mark.parametrize(("scale", "total"), [(1.0, -0.0103758), (1000.0, -0.0103758)])
-def test_golden_of_one_memory_per_task(scale, total):
-    rule, pushes = RootMeanSquare(0.01), (1.0, -2.0, 0.5)
-    moved = [rule(np.float64(scale * push), True) for push in pushes]
-    assert sum(moved) == pytest.approx(total, abs=5e-8)
 
 
 def test_golden_of_two_tasks_with_a_memory_each_and_with_one_for_both():

@@ -152,7 +152,7 @@ def _build_upon(
     leaves = mixed or not getattr(head, "normalizes_input", False)
     is_activated = backbone.has_raw_taps and bool(leaves)
     head_input = (
-        HeadInput(backbone, mixed, run.mixture_penalty, is_activated=is_activated)
+        HeadInput(backbone, mixed, run.mixture_penalty, run.mixture_rate, is_activated=is_activated)
         if mixed or is_activated
         else None
     )

@@ -15,7 +15,8 @@ from tfcolor.config.found_schedule import follow_schedule
 from tfcolor.core.errors import UsageError
 from tfcolor.models.freezing import freeze_through
 from tfcolor.ops.implementation import default_implementation
-from tfcolor.tasks.base import RoundTask, Task
+from tfcolor.tasks import TASKS
+from tfcolor.tasks.base import RoundTask, Task, check_share
 from tfcolor.tasks.distillation import DistillationOptions
 from tfcolor.training.cluster_loop import (
     Cluster,
@@ -52,13 +53,41 @@ def is_server(experiment: Experiment) -> bool:
       False in the chief, and without parameter servers.
 
     Raises:
-      UsageError: if the experiment cannot be trained upon parameter servers.
       UserError: if `TF_CONFIG` describes no cluster with parameter servers.
     """
-    if experiment.distribution.strategy != STRATEGY:
-        return False
-    _check(experiment)
-    return check_cluster(STRATEGY) != "chief"
+    return experiment.distribution.strategy == STRATEGY and check_cluster(STRATEGY) != "chief"
+
+
+def check_shares(experiment: Experiment) -> None:
+    """Checks that a run can be trained as it is shared out, and has batches large enough.
+
+    The workers of parameter servers compute their losses apart. A task whose
+    losses compare examples then compares those of a worker's share: its loss is
+    not that of the same batch elsewhere, and changes with the number of workers.
+
+    Args:
+      experiment: as the flags say; before anything is written.
+
+    Raises:
+      UsageError: if a task has examples to compare and gets too few; or, upon
+        parameter servers, if the experiment cannot be trained so, or there are too
+        few workers for the tasks, no fewer backups, or more workers of a task than
+        examples in its batch.
+      UserError: if `TF_CONFIG` describes no cluster with parameter servers.
+    """
+    options, workers = experiment.distribution, (1,) * len(experiment.members)
+    if options.strategy == STRATEGY:
+        _check(experiment)
+        check_cluster(STRATEGY)
+        workers = share_workers(options.task_workers, len(workers), _count_processes("worker"))
+        check_backups(options, plan_groups(options.synchronization, workers))
+    for member, count in zip(experiment.members, workers, strict=True):
+        if member.batch_size < count:
+            raise UsageError(
+                f"--batch_size={member.batch_size} cannot be shared by {count} workers;"
+                f" use at least {count}"
+            )
+        check_share(TASKS[member.name], member.batch_size, count)
 
 
 def serve_cluster(experiment: Experiment, flag_values: flags.FlagValues) -> None:
@@ -130,17 +159,10 @@ def build_cluster(
       The run, whose members measure what a group last read; and its groups.
 
     Raises:
-      UsageError: if there are more workers of a task than examples in its batch,
-        too few workers for the tasks, no fewer backups, or a task with rounds.
+      UsageError: if a task has rounds.
     """
     options = experiment.distribution
     workers = share_workers(options.task_workers, len(run.members), _count_processes("worker"))
-    for member, count in zip(run.members, workers, strict=True):
-        if member.batch_size < count:
-            raise UsageError(
-                f"--batch_size={member.batch_size} cannot be shared by {count} workers;"
-                f" use at least {count}"
-            )
     weights = weights_of_tasks(run.joint, len(run.members))
     with run.strategy.scope():
         updates = tuple(
@@ -155,9 +177,7 @@ def build_cluster(
     source = _source(experiment, [member.task for member in run.members])
     link = Link(_fingerprint(flag_values))
     exchanges, crews = [], []
-    groups = plan_groups(options.synchronization, workers)
-    check_backups(options, groups)
-    for group in groups:
+    for group in plan_groups(options.synchronization, workers):
         own = {
             task: Crew(
                 _copy_member(experiment, run, task),

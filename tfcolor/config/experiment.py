@@ -54,6 +54,13 @@ class RunOptions:
     mixture_penalty: float = option(
         1e-3, "weight of the sum of a mixture's absolute weights in its task's loss", minimum=0
     )
+    mixture_rate: float = option(
+        0.0,
+        "length of proximal steps of a mixture's weights, which make them exactly 0, in place of"
+        " the optimizer's steps and of small weights; it has to be below 1 / L for a loss whose"
+        " gradient by them has the Lipschitz constant L: 0.1 is a start",
+        minimum=0,
+    )
     initial_weights: tuple[str, ...] = option(
         (),
         "how the backbone starts: random (the same as empty), kmeans (fitted to the training"

@@ -14,7 +14,13 @@ from tfcolor.config.assembly import (
     open_experiment_readers,
     sees_color,
 )
-from tfcolor.config.cluster import STRATEGY, is_server, serve_cluster, train_on_cluster
+from tfcolor.config.cluster import (
+    STRATEGY,
+    check_shares,
+    is_server,
+    serve_cluster,
+    train_on_cluster,
+)
 from tfcolor.config.completion import check_frozen, complete_experiment
 from tfcolor.config.data_service import check_service, open_service
 from tfcolor.config.distillation import prepare_teacher
@@ -63,8 +69,7 @@ def run_training(flag_values: flags.FlagValues) -> None:
       UserError: if something the flags name cannot be used.
       StoppedError: after a signal, once everything is saved.
     """
-    experiment = read_experiment(flag_values)
-    check_service(experiment)
+    experiment = _read_checked(flag_values)
     if is_server(experiment):
         serve_cluster(experiment, flag_values)
         return
@@ -122,6 +127,14 @@ def run_training(flag_values: flags.FlagValues) -> None:
     _record_unreadable(directory, _each(readers))
     watched = experiment.optimization.watch
     say(f"done: {result['steps']} steps, best held-out {watched} {result[f'best_{watched}']:.4f}")
+
+
+def _read_checked(flag_values: flags.FlagValues) -> Experiment:
+    """Returns what the flags describe, once that can be told to be trainable from them alone."""
+    experiment = read_experiment(flag_values)
+    check_service(experiment)
+    check_shares(experiment)
+    return experiment
 
 
 def _build_task(experiment: Experiment, readers: Mapping[str, ExampleReader], path: Path) -> Task:

@@ -14,7 +14,8 @@ def gather_replicas(values: tf.Tensor) -> tf.Tensor:
 
     Returns:
       [N, ...] of the same dtype, the same in every replica; the values themselves
-      where there is one replica, or outside of a step.
+      where there is one replica, outside of a step, and in a worker of parameter
+      servers, which knows nothing of the other workers.
 
     Example:
       >>> gather_replicas(tf.constant([3, 5])).numpy()

@@ -7,7 +7,9 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.core.seeds import derive_seed
+from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.reading import ExampleReader
 
 Tensors: TypeAlias = dict[str, tf.Tensor]
@@ -80,14 +82,19 @@ class Annotation:
 
     Args:
       read: from the position of a readable image to its annotation; may be
-        called from several threads.
+        called from several threads. It raises UnreadableImageError for one that
+        cannot be used, whose image is then skipped as an unreadable one is.
       dtype: type of each annotation.
       shape: its shape, None for a length that varies.
+      unreadable: why there is none, by position, as pipelines find out.
     """
 
     read: Callable[[int], np.ndarray]
     dtype: tf.DType
     shape: tuple[int | None, ...] = ()
+    unreadable: dict[int, UnreadableImageError] = dataclasses.field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 def build_dataset(
@@ -97,6 +104,7 @@ def build_dataset(
     *,
     annotation: Annotation | None = None,
     choose: PositionChooser | None = None,
+    has_equal_shapes: bool = True,
 ) -> tf.data.Dataset:
     """Builds the pipeline that yields the planned batches.
 
@@ -109,6 +117,9 @@ def build_dataset(
       annotation: what `make_example` gets between image and seed.
       choose: which image each example shows; None goes through all of them, in
         an order of its own in each epoch.
+      has_equal_shapes: False if the shapes of `make_example` do vary: each axis is
+        then padded with 0 at its end, as far as the longest of all that this
+        process makes of the global batch.
 
     Returns:
       Yields (inputs, targets) with a leading axis B: one pair per shard of each
@@ -116,10 +127,10 @@ def build_dataset(
       [B, 2].
 
     Raises:
-      UserError: if no image of the reader can be read. Raised here, before
-        tf.data could wrap it.
+      UserError: if no image of the reader can be read with its annotation. Raised
+        here, before tf.data could wrap it.
     """
-    reader.read(0)
+    _read_annotated(reader, annotation, 0)
     slots = tf.constant(plan.slots, tf.int64)
 
     @tf.autograph.experimental.do_not_convert  # takes a second, and nothing needs it
@@ -142,7 +153,8 @@ def build_dataset(
     if plan.num_batches is not None:
         steps = steps.take(plan.num_batches * len(plan.slots))
     examples = steps.map(make_planned, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    batches = examples.batch(len(plan.slots), drop_remainder=True)
+    batch = examples.batch if has_equal_shapes else examples.padded_batch
+    batches = batch(len(plan.slots), drop_remainder=True)
     shards = batches.flat_map(split)
     return shards.prefetch(tf.data.AUTOTUNE).with_options(_exact_options())
 
@@ -206,8 +218,7 @@ def _read_example(
     """Returns the image at a position, uint8 [H, W, 3], and its annotation if any."""
 
     def read(number: np.ndarray) -> list[np.ndarray]:
-        image, used = reader.read(int(number))
-        return [image, *(one.read(used) for one in annotations)]
+        return _read_annotated(reader, annotation, int(number))
 
     annotations = [] if annotation is None else [annotation]
     types = [tf.uint8, *(one.dtype for one in annotations)]
@@ -218,6 +229,35 @@ def _read_example(
     for tensor, shape in zip(tensors, shapes, strict=True):
         tensor.set_shape(shape)
     return tensors
+
+
+def _read_annotated(
+    reader: ExampleReader, annotation: Annotation | None, position: int
+) -> list[np.ndarray]:
+    """Returns the image at a position, or else the next one that can be read with all of it.
+
+    What is found here is kept with the annotation, not with the reader: else what
+    another task gets of the same reader would depend on who was faster.
+    """
+    if annotation is None:
+        return [reader.read(position)[0]]
+    for step in range(reader.num_examples):
+        place = (position + step) % reader.num_examples
+        if place in annotation.unreadable:
+            continue
+        image, used = reader.read(place)
+        if used in annotation.unreadable:  # the next readable one
+            continue
+        try:
+            return [image, annotation.read(used)]
+        except UnreadableImageError as error:
+            annotation.unreadable[used] = error
+            reader.skip(error)
+    first = annotation.unreadable[min(annotation.unreadable)]
+    raise UserError(
+        f"none of the {reader.num_examples} images has an annotation that could be read; first: "
+        f"{first}"
+    )
 
 
 def _exact_options() -> tf.data.Options:

@@ -33,6 +33,7 @@ class ExampleReader:
         self._cached_bytes = 0
         self._cache: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
         self._unreadable: dict[int, UnreadableImageError] = {}
+        self._skipped: dict[str, UnreadableImageError] = {}
         self._lock = threading.Lock()
 
     @property
@@ -47,9 +48,10 @@ class ExampleReader:
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """Returns the reason for each image found unreadable so far, by name."""
+        """Returns the reason for each file found unreadable or skipped so far, by name."""
         with self._lock:
-            return {error.name: error.reason for error in self._unreadable.values()}
+            errors = [*self._skipped.values(), *self._unreadable.values()]
+        return {error.name: error.reason for error in errors}
 
     def name_of(self, position: int) -> str:
         """Returns what messages call the image at a position."""
@@ -87,6 +89,20 @@ class ExampleReader:
                 return image, used
         first = self._unreadable[min(self._unreadable)]
         raise UserError(f"none of the {self.num_examples} images could be read; first: {first}")
+
+    def skip(self, error: UnreadableImageError) -> None:
+        """Notes what else of an image cannot be read, and logs it the first time.
+
+        The image itself stays: tasks that share the reader may not need the rest.
+
+        Args:
+          error: names the file, or the image, and says why.
+        """
+        with self._lock:
+            is_new = error.name not in self._skipped
+            self._skipped[error.name] = error
+        if is_new:
+            _LOGGER.warning("skipped %s", error)
 
     def _read_one(self, position: int) -> np.ndarray | None:
         """Returns one image, or None if it cannot be read."""

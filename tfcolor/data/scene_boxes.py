@@ -17,6 +17,9 @@ from tfcolor.data.transforms import scaled_window
 NO_OBJECT = -1
 """The label of rows that are no object."""
 
+CANVAS_STEP = 32
+"""Sides of views are multiples of it, in pixels, so that padding adds whole cells to maps."""
+
 ROW_LENGTH = 6
 """Numbers of an object in an annotation: box, label, difficulty."""
 
@@ -25,7 +28,8 @@ class Scene(NamedTuple):
     """A view of a photograph, and the objects in it.
 
     Attributes:
-      image: float32 [S, S, 3] in [0, 1], 0 outside of the photograph.
+      image: float32 [H, W, 3] in [0, 1], 0 outside of the photograph; H and W are
+        multiples of `CANVAS_STEP`.
       size: int32 [2], (height, width) of the photograph, which lies at the top left.
       boxes: float32 [G, 4], edges in pixels of the view.
       labels: int32 [G] in [0, K), or `NO_OBJECT`.
@@ -90,29 +94,32 @@ def box_annotation(reader: ExampleReader, class_names: Sequence[str] = ()) -> An
 
 
 def box_scene(
-    image: tf.Tensor, objects: tf.Tensor, side: tf.Tensor, canvas: int, is_mirrored: tf.Tensor
+    image: tf.Tensor, objects: tf.Tensor, side: tf.Tensor, longest: int, is_mirrored: tf.Tensor
 ) -> Scene:
     """Rescales a photograph and its boxes and puts it into the corner of a canvas.
+
+    The canvas is no larger than the photograph needs.
 
     Args:
       image: uint8 [H, W, 3].
       objects: float32 [G, 6], as of `box_annotation`.
       side: int32 [], length of the shorter side in pixels; less where the longer
-        side would pass the canvas.
-      canvas: side S of the canvas, in pixels.
+        side would pass `longest`.
+      longest: what the longer side must not pass, in pixels.
       is_mirrored: bool [], whether left and right are exchanged first.
 
     Returns:
       The view, and all objects.
     """
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scaled = detection_size(tf.shape(image)[:2], side, canvas)
+    scaled = detection_size(tf.shape(image)[:2], side, longest)
     boxes = pixels_to_edges(objects[:, :4])
     top, left, bottom, right = tf.unstack(boxes, axis=1)
     mirrored = tf.stack([top, size[1] - right, bottom, size[1] - left], axis=1)
     boxes = tf.where(is_mirrored, mirrored, boxes)
     image = tf.where(is_mirrored, image[:, ::-1], image)
     scale = tf.cast(scaled, tf.float32) / size
+    canvas = tuple(tf.unstack(-(-scaled // CANVAS_STEP) * CANVAS_STEP))
     return Scene(
         image=scaled_window(image, scaled, tf.zeros([2], tf.int32), canvas, antialias=True),
         size=scaled,

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
+from tfcolor.core.taps import Scalar
 from tfcolor.data.rotation import rotate_images
 
 
@@ -170,7 +171,7 @@ def scaled_window(
     image: tf.Tensor,
     scaled: tf.Tensor,
     offset: tf.Tensor,
-    size: int | tuple[int, int],
+    size: int | tuple[Scalar, Scalar],
     *,
     antialias: bool,
 ) -> tf.Tensor:
@@ -183,7 +184,7 @@ def scaled_window(
       scaled: int32 [2], (height, width) after rescaling.
       offset: int32 [2], where the rescaled photograph begins in the window, of
         either sign.
-      size: (h, w) of the window, or the side of a square, in pixels.
+      size: (h, w) of the window, ints or int32 [], or the side of a square, in pixels.
       antialias: whether the bilinear kernel widens where the photograph shrinks.
 
     Returns:

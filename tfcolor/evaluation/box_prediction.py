@@ -28,14 +28,13 @@ class Detections(NamedTuple):
 class BoxPredictor:
     """Finds objects as the network was measured in training: at one scale.
 
-    A photograph is rescaled, put into the corner of a canvas, and what is found is
-    scaled back.
+    A photograph is rescaled, put into the corner of a canvas no larger than it needs,
+    and what is found is scaled back.
 
     Args:
       trained: a network of the task detection.
       scale: length of the shorter side, pixels; 0 takes that of the training.
-      max_side: side of the canvas, which the longer side stays in, pixels; 0
-        likewise.
+      max_side: longest length of the longer side, pixels; 0 likewise.
     """
 
     def __init__(self, trained: TrainedNetwork, scale: int = 0, max_side: int = 0) -> None:

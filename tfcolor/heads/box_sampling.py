@@ -115,9 +115,10 @@ def _drawn(draws: tf.Tensor, is_candidate: tf.Tensor, count: tf.Tensor | int) ->
 
 @functools.cache
 def _matcher(low: float, high: float) -> Any:
-    """Returns keras-cv's matcher, which has no variables."""
+    """Returns keras-cv's matcher, which has no variables, in float32 whatever the policy."""
     with contextlib.redirect_stdout(io.StringIO()):  # keras-cv names its backend
         import keras_cv
     if low == high:
-        return keras_cv.layers.BoxMatcher([high], [BACKGROUND, OBJECT])
-    return keras_cv.layers.BoxMatcher([low, high], [BACKGROUND, UNUSED, OBJECT])
+        return keras_cv.layers.BoxMatcher([high], [BACKGROUND, OBJECT], dtype="float32")
+    values = [BACKGROUND, UNUSED, OBJECT]
+    return keras_cv.layers.BoxMatcher([low, high], values, dtype="float32")

@@ -43,7 +43,10 @@ class DetectionHeadOptions:
         (0.5, 1.0, 2.0), "heights of the anchors over their widths", minimum=0.01
     )
     proposal_units: int = option(512, "channels that the anchors are scored from", minimum=1)
-    num_candidates: int = option(6000, "anchors that may become proposals", minimum=1)
+    num_train_candidates: int = option(
+        12000, "anchors that may become proposals in training", minimum=1
+    )
+    num_candidates: int = option(6000, "anchors that may become proposals after it", minimum=1)
     num_train_proposals: int = option(2000, "proposals to draw regions from", minimum=1)
     num_proposals: int = option(300, "regions that are looked at after training", minimum=1)
     proposal_threshold: float = option(
@@ -183,13 +186,15 @@ class DetectionHead(tf.keras.Model):
         is_inside = self._is_inside(anchors, size)
         boxes = decode_regions(offsets, anchors, size)
         boxes = tf.where(is_inside[..., tf.newaxis], boxes, 0.0)
-        count = options.num_train_proposals if training else options.num_proposals
+        candidates, proposals = options.num_candidates, options.num_proposals
+        if training:
+            candidates, proposals = options.num_train_candidates, options.num_train_proposals
         return Regions(
             *propose_regions(
                 tf.sigmoid(logits),
                 boxes,
-                num_candidates=options.num_candidates,
-                num_proposals=count,
+                num_candidates=candidates,
+                num_proposals=proposals,
                 threshold=options.proposal_threshold,
             )
         )

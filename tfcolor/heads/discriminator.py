@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.heads.generator import num_halvings, stage_channels
-from tfcolor.layers.batch_norm import ParameterFreeBatchNorm
+from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, collected_statistics
 
 SLOPE = 0.2
 """Of a rectifier for negative values."""
@@ -26,10 +26,6 @@ Things = tuple[tf.Tensor, ...]
 class DiscriminatorStage(tf.keras.layers.Layer):
     """A 4x4 convolution of stride 2, or a linear layer, whose variables can be held fixed.
 
-    The variables are the kernel and bias divided by a rate, with the gradients of
-    kernel and bias: by every optimizer, these move as if the learning rate were
-    multiplied by it.
-
     Args:
       shape: of the kernel, [4, 4, C, D] or [C, D].
       normalizes: whether the output is normalized before the bias is added, by
@@ -38,6 +34,9 @@ class DiscriminatorStage(tf.keras.layers.Layer):
       rate: of learning, relative to that of other layers.
       seed: of the initial kernel.
       name: name of the layer.
+
+    Attributes:
+      rate_multiplier: the rate, for the update.
     """
 
     def __init__(
@@ -52,9 +51,9 @@ class DiscriminatorStage(tf.keras.layers.Layer):
     ) -> None:
         super().__init__(name=name, dtype="float32", autocast=False)
         initializer = tf.keras.initializers.VarianceScaling(
-            2 * (gain / rate) ** 2, "fan_in", "truncated_normal", seed
+            2 * gain**2, "fan_in", "truncated_normal", seed
         )
-        self.rate = rate
+        self.rate_multiplier = rate
         self.kernel = self.add_weight("kernel", shape, initializer=initializer)
         self.bias = self.add_weight("bias", shape[-1:], initializer="zeros")
         self.batch_norms = {
@@ -78,7 +77,9 @@ class DiscriminatorStage(tf.keras.layers.Layer):
         Returns:
           float32 [B, h / 2, w / 2, D] or [B, D], sides rounded up.
         """
-        kernel, bias = (self._value(one, is_fixed) for one in (self.kernel, self.bias))
+        kernel, bias = map(tf.convert_to_tensor, (self.kernel, self.bias))
+        if is_fixed:
+            kernel, bias = tf.stop_gradient(kernel), tf.stop_gradient(bias)
         if features.shape.rank == 4:
             features = tf.nn.conv2d(features, kernel, 2, "SAME")
         else:
@@ -86,13 +87,6 @@ class DiscriminatorStage(tf.keras.layers.Layer):
         if kind in self.batch_norms:
             features = self.batch_norms[kind](features, training=training)
         return features + bias
-
-    def _value(self, variable: tf.Variable, is_fixed: bool) -> tf.Tensor:
-        """Returns a kernel or bias, whose gradient is its variable's or goes nowhere."""
-        value = self.rate * variable
-        if is_fixed:
-            return tf.stop_gradient(value)
-        return value + (1 - self.rate) * (variable - tf.stop_gradient(variable))
 
 
 class Discriminator(tf.keras.layers.Layer):
@@ -181,8 +175,8 @@ class Discriminator(tf.keras.layers.Layer):
         Args:
           real: what is to be taken for real.
           fake: what is not.
-          training: whether batch statistics are on. The moving ones are then
-            updated twice by the same batch.
+          training: whether batch statistics are on, which move the moving ones
+            once.
 
         Returns:
           float32 [B] each: `real_logits` and `fake_logits`, whose gradients
@@ -194,6 +188,7 @@ class Discriminator(tf.keras.layers.Layer):
         for kind, things in ((REAL, real), (FAKE, fake)):
             shown = tuple(map(tf.stop_gradient, things))
             logits[f"{kind}_logits"] = self(shown, kind, training=training)
-            fixed = self(things, kind, training=training, is_fixed=True)
+            with collected_statistics():  # and forgotten: the batch has moved them already
+                fixed = self(things, kind, training=training, is_fixed=True)
             logits[f"fixed_{kind}_logits"] = fixed
         return logits

@@ -59,9 +59,16 @@ class DenseBody(tf.keras.layers.Layer):
 class ResidualBody(tf.keras.layers.Layer):
     """Block 4 of a residual network of pre-activation units, and the mean of its map.
 
-    Three units without a stride, then batch norm and ReLU. In training, batch norm
-    is over all regions that are learned from. At full width, 512 inside and 2048 at
-    the end, the units have 10 convolutions and 14,966,784 numbers.
+    Three units without a stride, then batch norm and ReLU, in float32. In training,
+    batch norm is over all regions that are given, of all images and replicas; where
+    fewer regions are drawn from an image, these include the ones that fill up the
+    row, which have a weight of 0 in the losses. At full width, 512 inside and 2048
+    at the end, the units have 10 convolutions and 14,966,784 numbers.
+
+    The first unit begins with batch norm and ReLU although `HeadInput` has
+    normalized and rectified the map: it is block 4 as published, regions have other
+    statistics than maps, and the proposals that share the map need that of
+    `HeadInput`.
 
     Args:
       in_channels: C, features of each bin.

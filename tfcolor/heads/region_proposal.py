@@ -7,7 +7,6 @@ import tensorflow as tf
 from tfcolor.core.boxes import box_areas, clip_boxes, decode_boxes
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Scalar, Tap
-from tfcolor.layers.convolution import Convolution
 
 KERNEL_DEVIATION = 0.01
 NO_SCORE = -1.0
@@ -60,12 +59,14 @@ class RegionProposalNetwork(tf.keras.layers.Layer):
     def __init__(self, tap: Tap, num_anchors: int, hidden_units: int, *, seed: int) -> None:
         super().__init__(name="region_proposal", autocast=False)
         self.hidden, self.objectness, self.offsets = (
-            Convolution(
+            tf.keras.layers.Conv2D(
                 filters,
                 kernel,
+                padding="same",
                 kernel_initializer=tf.keras.initializers.RandomNormal(
                     stddev=KERNEL_DEVIATION, seed=derive_seed(seed, f"region_proposal/{name}")
                 ),
+                dtype="float32",
                 name=name,
             )
             for name, filters, kernel in (

@@ -127,9 +127,11 @@ class UpProjection(tf.keras.layers.Layer):
 class UpProjectionHead(tf.keras.Model):
     """Predicts one number for each cell of a grid over the image.
 
-    Batch norm and ReLU on one map of a backbone, blocks that each halve its
-    stride, and a 3 x 3 convolution to one channel. Its output is read bilinearly
-    on the grid, whose cells are pixels of the image: every `cell_size`-th one.
+    Blocks that each halve the stride of one map of a backbone, and a 3 x 3
+    convolution to one channel. The map is read as it is: rectified by the backbone,
+    or, where its units end in raw sums, normalized and rectified by `HeadInput`. The
+    output is read bilinearly on the grid, whose cells are pixels of the image: every
+    `cell_size`-th one.
 
     Args:
       tap: the map to read; its name, channels and stride are used.
@@ -164,8 +166,6 @@ class UpProjectionHead(tf.keras.Model):
                 f"{tap.stride}"
             )
         self.grid = sampled_pixels(cell_size)
-        self.first_norm = _batch_norm("first_norm")
-        self.first_norm.build([None, None, None, tap.channels])
         self.blocks = []
         size = tap.channels
         for number, width in enumerate(channels, 1):
@@ -239,7 +239,7 @@ class UpProjectionHead(tf.keras.Model):
         training: bool,
     ) -> tf.Tensor:
         """Returns the prediction at the cells of a grid, float32 [B, rows, columns]."""
-        maps = tf.nn.relu(self.first_norm(features[self.tap_name], training=training))
+        maps = features[self.tap_name]
         for block in self.blocks:
             maps = block(maps, training=training)
         tap = taps[self.tap_name]

@@ -1,10 +1,9 @@
-"""A residual unit of pre-activation convolutions, for heads."""
+"""A residual unit of pre-activation convolutions, for heads, which compute in float32."""
 
 import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.layers.batch_norm import TrainableBatchNorm
-from tfcolor.layers.convolution import Convolution
 
 
 class BottleneckUnit(tf.keras.layers.Layer):
@@ -13,7 +12,8 @@ class BottleneckUnit(tf.keras.layers.Layer):
     Batch norm, over the examples of all replicas together, and ReLU come before
     each of them, so that a raw sum may be read. The shortcut is a 1x1 convolution
     where rows, columns or channels change. With a kernel of 1 on a map of one
-    cell it is the fully connected residual unit.
+    cell it is the fully connected residual unit. It computes in float32 whatever
+    the policy, as all heads do.
 
     Args:
       in_channels: channels of the map.
@@ -65,20 +65,21 @@ class BottleneckUnit(tf.keras.layers.Layer):
         """Applies the unit.
 
         Args:
-          inputs: float [B, H, W, in_channels].
+          inputs: float [B, H, W, in_channels], of any precision.
           training: whether batch norm uses the statistics of the batch.
 
         Returns:
-          float [B, h, w, channels], a raw sum; H and W divided by the stride and
+          float32 [B, h, w, channels], a raw sum; H and W divided by the stride and
           rounded up.
         """
+        inputs = tf.cast(inputs, tf.float32)
         current = first = tf.nn.relu(self.norms[0](inputs, training=training))
         current = self.convolutions[0](current)
         current = tf.nn.relu(self.norms[1](current, training=training))
         # Centered on every second cell, as the shortcut is; SAME would not be.
         around = [self.around, self.around]
         current = tf.pad(current, [[0, 0], around, around, [0, 0]])
-        current = self.convolutions[1](current, padding="VALID")
+        current = self.convolutions[1](current)
         current = tf.nn.relu(self.norms[2](current, training=training))
         current = self.convolutions[2](current)
         if self.shortcut is None:
@@ -88,12 +89,17 @@ class BottleneckUnit(tf.keras.layers.Layer):
 
 def _convolution(
     name: str, window: tuple[int, int], sizes: tuple[int, ...], use_bias: bool, seed: int
-) -> Convolution:
-    """Returns a convolution of (kernel, stride) and (in, out) channels with its variables."""
+) -> tf.keras.layers.Conv2D:
+    """Returns a convolution of (kernel, stride) and (in, out) channels, without padding."""
     initializer = tf.keras.initializers.HeNormal(derive_seed(seed, name))
     in_channels, channels = sizes
-    layer = Convolution(
-        channels, *window, kernel_initializer=initializer, use_bias=use_bias, name=name
+    layer = tf.keras.layers.Conv2D(
+        channels,
+        *window,
+        kernel_initializer=initializer,
+        use_bias=use_bias,
+        dtype="float32",
+        name=name,
     )
     layer.build([None, None, None, in_channels])
     return layer

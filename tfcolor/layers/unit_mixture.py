@@ -29,19 +29,6 @@ def unit_rows(raw: tf.Tensor) -> tf.Tensor:
     return raw / tf.maximum(tf.norm(raw, axis=-1, keepdims=True), SMALLEST)
 
 
-def flat_rows(shape: Sequence[int], dtype: tf.DType = tf.float32) -> tf.Tensor:
-    """Returns rows of equal weights and unit length, where mixing begins.
-
-    Args:
-      shape: [..., M].
-      dtype: of the result.
-
-    Returns:
-      float [..., M], every number 1 / sqrt(M).
-    """
-    return tf.fill(shape, tf.cast(float(shape[-1]) ** -0.5, dtype))
-
-
 def proximal_step(
     weights: tf.Tensor, gradient: tf.Tensor, rate: float, penalty: float
 ) -> tf.Tensor:
@@ -108,17 +95,22 @@ def mix_maps(maps: Sequence[tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
 class UnitMixture(tf.keras.layers.Layer):
     """Mixes the outputs of units with one row of trainable weights of unit length.
 
-    The L1 norm of the row, times the penalty, is among the layer's `losses`; it
-    is of the row as scaled to unit length, since one of the trained numbers would
-    only shrink their length. It lies between 1, for one unit alone, and sqrt(M).
+    The L1 norm of the row is penalized in one of two ways. By itself it is among
+    the layer's `losses`, of the row as scaled to unit length, since one of the
+    trained numbers would only shrink their length; any optimizer may train them,
+    and no weight becomes exactly 0. With a rate, the row is not trained by an
+    optimizer: the update takes what `stepped` returns, which has exact zeros. The
+    norm lies between 1, for one unit alone, and sqrt(M).
 
     Args:
       num_units: M, maps to be mixed.
       penalty: lambda, the weight of the L1 norm in the loss.
+      rate: length of proximal steps; 0 for a row that an optimizer trains.
       name: name of the layer.
 
     Attributes:
-      mixing_row: float32 [M], the trained numbers, of any length.
+      mixing_row: float32 [M], the trained numbers: of unit length with a rate, of
+        any length without.
 
     Raises:
       ValueError: if there is no unit.
@@ -128,27 +120,45 @@ class UnitMixture(tf.keras.layers.Layer):
       equation 1.
     """
 
-    def __init__(self, num_units: int, penalty: float, name: str | None = None) -> None:
+    def __init__(
+        self, num_units: int, penalty: float, rate: float = 0.0, name: str | None = None
+    ) -> None:
         super().__init__(name=name, dtype="float32", autocast=False)
         if num_units < 1:
             raise ValueError(f"num_units={num_units}; expected at least 1")
-        self.num_units, self.penalty = num_units, penalty
+        self.num_units, self.penalty, self.rate = num_units, penalty, rate
         self.mixing_row = self.add_weight(
             name="mixing_row",
             shape=[num_units],
             initializer=tf.keras.initializers.Constant(num_units**-0.5),
         )
-        self.add_loss(self.l1_loss)
+        if not rate:
+            self.add_loss(self.l1_loss)
         self.built = True
 
     @property
     def weights_of_units(self) -> tf.Tensor:
         """The weights, float32 [M] of unit length."""
-        return unit_rows(tf.convert_to_tensor(self.mixing_row))
+        row = tf.convert_to_tensor(self.mixing_row)
+        return row if self.rate else unit_rows(row)
 
     def l1_loss(self) -> tf.Tensor:
         """Returns the penalty on the weights, float32 []."""
         return self.penalty * tf.reduce_sum(tf.abs(self.weights_of_units))
+
+    def stepped(self, gradient: tf.Tensor, scale: float | tf.Tensor = 1.0) -> tf.Tensor:
+        """Returns the row after a proximal step; the same where the gradient is not finite.
+
+        Args:
+          gradient: float32 [M], of the task's loss by the row, times `scale`.
+          scale: what the task's loss is multiplied by.
+
+        Returns:
+          float32 [M], of unit length.
+        """
+        row = tf.convert_to_tensor(self.mixing_row)
+        moved = proximal_step(row, gradient, self.rate, self.penalty * scale)
+        return tf.where(tf.reduce_all(tf.math.is_finite(gradient)), moved, row)
 
     def call(self, maps: Sequence[tf.Tensor]) -> tf.Tensor:
         """Mixes maps.

@@ -29,6 +29,7 @@ class HeadInput(tf.keras.Model):
       backbone: whose maps are read; none of its variables is touched.
       mixed: names of taps of one size, the last tap among them; may be empty.
       penalty: of the mixture; see `UnitMixture`.
+      rate: of the mixture's proximal steps; 0 for none.
       is_activated: whether maps are normalized and rectified; False for a head
         that does it itself, or where they are rectified already.
 
@@ -43,11 +44,17 @@ class HeadInput(tf.keras.Model):
     """
 
     def __init__(
-        self, backbone: Backbone, mixed: Sequence[str], penalty: float, *, is_activated: bool
+        self,
+        backbone: Backbone,
+        mixed: Sequence[str],
+        penalty: float,
+        rate: float = 0.0,
+        *,
+        is_activated: bool,
     ) -> None:
         super().__init__(name="head_input", autocast=False)
         self.mixed = tuple(mixed)
-        self.mixture = UnitMixture(len(mixed), penalty, name="mixture") if mixed else None
+        self.mixture = UnitMixture(len(mixed), penalty, rate, name="mixture") if mixed else None
         self.last = list(backbone.tap_channels)[-1]
         self.is_activated = is_activated
         self.norms = {}

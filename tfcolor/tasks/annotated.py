@@ -21,7 +21,12 @@ class AnnotatedTask(ImageTask):
       options: as of `ImageTask`; completed if there are readers.
       readers: where each split's images come from, all of them annotated.
       color_input: as of `ImageTask`.
+
+    Attributes:
+      has_equal_shapes: False if the shapes of examples vary; see `build_dataset`.
     """
+
+    has_equal_shapes = True
 
     def __init__(
         self,
@@ -61,7 +66,8 @@ class AnnotatedTask(ImageTask):
           seed: int64 [2], the example's own; fixes the view.
 
         Returns:
-          (inputs, targets), two dicts of tensors whose shapes do not vary.
+          (inputs, targets), two dicts of tensors whose shapes do not vary if
+          `has_equal_shapes`.
         """
         raise NotImplementedError
 
@@ -92,5 +98,10 @@ class AnnotatedTask(ImageTask):
           and `seed` int64 [B, 2] among the inputs.
         """
         make_example = self.make_example if split == TRAIN_SPLIT else self.make_heldout_example
-        annotation = self._annotations[split]
-        return build_dataset(self._readers[split], make_example, plan, annotation=annotation)
+        return build_dataset(
+            self._readers[split],
+            make_example,
+            plan,
+            annotation=self._annotations[split],
+            has_equal_shapes=self.has_equal_shapes,
+        )

@@ -10,12 +10,12 @@ from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan, Example, build_dataset
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, center_view, random_view
+from tfcolor.data.transforms import center_view, random_view
 from tfcolor.heads.decoder import CODE, DecoderHead, DecoderOptions, shortcut_taps
 from tfcolor.losses.normal_divergence import normal_divergence
 from tfcolor.metrics.definitions import peak_signal_to_noise
 from tfcolor.tasks.base import TRAIN_SPLIT, Tensors, count_examples
-from tfcolor.tasks.canonical_view import canonical_side
+from tfcolor.tasks.canonical_view import SquareViewOptions, canonical_side
 from tfcolor.tasks.image_task import ImageTask
 
 ERROR_WEIGHT = 50 * 0.25
@@ -23,15 +23,12 @@ ERROR_WEIGHT = 50 * 0.25
 
 
 @dataclasses.dataclass(frozen=True)
-class AutoencoderOptions:
+class AutoencoderOptions(SquareViewOptions):
     """What the autoencoder reconstructs, from which layers."""
 
     input: str = option(
         "color", "what the network sees and reconstructs", choices=("gray", "color")
     )
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
     shortcuts: tuple[str, ...] = option(
         (), "taps from which the image is reconstructed too, by name (conv2,conv4,fc6)"
     )
@@ -77,11 +74,13 @@ class AutoencoderOptions:
           Options without a crop size of 0.
 
         Raises:
-          UsageError: if the backbone takes views of another size.
+          UsageError: if the backbone takes views of another size, or the photographs
+            do not hold such a view.
         """
         del readers
-        crop_size = canonical_side(self.crop_size, canonical_size, "autoencoder_crop_size")
-        return dataclasses.replace(self, crop_size=crop_size)
+        return self.with_size(
+            canonical_side(self.crop_size, canonical_size, "autoencoder_crop_size")
+        )
 
 
 class AutoencoderTask(ImageTask):
@@ -137,10 +136,8 @@ class AutoencoderTask(ImageTask):
         Returns:
           The two dicts of `make_dataset`, without the batch axis and `seed`.
         """
-        options = self.options
-        view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
         seed = tf.random.experimental.stateless_fold_in(seed, 1)
-        return self._finish(random_view(rgb, seed, view_options))
+        return self._finish(random_view(rgb, seed, self.options.training_view))
 
     def make_center_example(self, rgb: tf.Tensor, seed: tf.Tensor | None = None) -> Example:
         """Returns the inputs and targets of the middle of a photograph.

@@ -1,12 +1,13 @@
 """The Task protocol: what is learned, without how it is updated."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.core.errors import UsageError
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import BatchPlan
 from tfcolor.data.reading import ExampleReader
@@ -95,13 +96,49 @@ class DepictedTask(Protocol):
 
 
 @runtime_checkable
+class ComparingTask(Protocol):
+    """A task whose losses compare the examples of a batch with each other.
+
+    The replicas of a step run the losses together and compare all examples of its
+    global batch. Workers of parameter servers compute theirs apart: each compares
+    the examples of its own share only, which is another loss.
+    """
+
+    name: str
+    least_compared: int
+    """How many examples the losses need at least."""
+
+
+def check_share(task: object, batch_size: int, num_workers: int = 1) -> None:
+    """Checks that losses which compare examples have some to compare.
+
+    Args:
+      task: any, or its class.
+      batch_size: examples per step.
+      num_workers: among whom a batch is shared out, each with losses of its own.
+
+    Raises:
+      UsageError: if a share is too small.
+    """
+    if not isinstance(task, ComparingTask) or batch_size // num_workers >= task.least_compared:
+        return
+    compared = "the examples of a batch"
+    if num_workers > 1:
+        compared = f"the examples of each of {num_workers} workers"
+    raise UsageError(
+        f"--batch_size={batch_size}: --task={task.name} compares {compared} with each other;"
+        f" expected at least {num_workers * task.least_compared}"
+    )
+
+
+@runtime_checkable
 class RoundTask(Protocol):
     """A task whose targets are made anew from its network, round by round.
 
     The training loop calls `begin_round` before the first step of each round,
-    forgets the momentum of its head, and asks for the data set again, from that
-    step on. The data set depends on
-    nothing but its plan and `state`, so that a run resumes in mid-round.
+    forgets the momentum of what that has drawn anew, and asks for the data set
+    again, from that step on. The data set depends on nothing but its plan and
+    `state`, so that a run resumes in mid-round.
     """
 
     state: tf.Module
@@ -120,6 +157,9 @@ class RoundTask(Protocol):
         Returns:
           Figures for the records, by name.
         """
+
+    def redrawn_variables(self, network: Any) -> Sequence[Any]:
+        """Returns the variables of a network's head that `begin_round` draws anew."""
 
 
 @runtime_checkable

@@ -10,23 +10,21 @@ from tfcolor.core.options import option
 from tfcolor.core.taps import Tap
 from tfcolor.data.pipeline import Example
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, random_view
+from tfcolor.data.transforms import random_view
 from tfcolor.heads.bigan import BiganHead, BiganSizes
 from tfcolor.heads.generator import SMALLEST_SIDE
 from tfcolor.losses.adversarial import discriminator_loss, judgement_loss
 from tfcolor.metrics.judgement import JudgementAccuracy
 from tfcolor.tasks.base import Panel, Tensors
+from tfcolor.tasks.canonical_view import SquareViewOptions
 from tfcolor.tasks.image_task import image_pixels
 from tfcolor.tasks.pretext import PretextOptions, PretextTask
 
 
 @dataclasses.dataclass(frozen=True)
-class BiganOptions(PretextOptions):
+class BiganOptions(PretextOptions, SquareViewOptions):
     """Which images are encoded, and how large codes and networks are."""
 
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
     code_size: int = option(200, "numbers of a code", minimum=1)
     code_distribution: str = option(
         "uniform",
@@ -59,13 +57,13 @@ class BiganOptions(PretextOptions):
 
         Raises:
           UsageError: if the backbone's top is of views of another size, or the
-            view is too small to be generated.
+            view is too small to be generated or too large for the photographs.
         """
         del readers
         size = self.patch_side(self.crop_size, canonical_size, "bigan_crop_size")
         if size < 2 * SMALLEST_SIDE:
             raise UsageError(f"--bigan_crop_size={size}: expected at least {2 * SMALLEST_SIDE}")
-        return dataclasses.replace(self, crop_size=size)
+        return self.with_size(size)
 
 
 class BiganTask(PretextTask):
@@ -106,11 +104,10 @@ class BiganTask(PretextTask):
           Targets: the same `image`, which only figures compare with.
         """
         options = self.options
-        view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
         view_seed, code_seed = (
             tf.random.experimental.stateless_fold_in(seed, number) for number in (1, 2)
         )
-        image = self.as_input(random_view(rgb, view_seed, view_options))
+        image = self.as_input(random_view(rgb, view_seed, options.training_view))
         if options.code_distribution == "normal":
             code = tf.random.stateless_normal([options.code_size], code_seed)
         else:

@@ -1,6 +1,7 @@
-"""Views of the one size that a backbone takes in its canonical mode."""
+"""Square views of images, of any size or of the one that a backbone takes."""
 
 import dataclasses
+from typing import Self
 
 from tfcolor.core.errors import UsageError
 from tfcolor.core.options import option
@@ -8,13 +9,40 @@ from tfcolor.data.transforms import ViewOptions
 
 
 @dataclasses.dataclass(frozen=True)
-class CanonicalViewOptions:
-    """Which square views of whole images a network sees."""
+class SquareViewOptions:
+    """How large the square views of images are, and what of these they show."""
 
-    input: str = option("gray", "what the network sees", choices=("gray", "color"))
     crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
     min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
     max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
+
+    @property
+    def training_view(self) -> ViewOptions:
+        """Returns how a training view is cut; the crop size must be known."""
+        return ViewOptions(self.crop_size, self.min_side, self.max_side)
+
+    def with_size(self, crop_size: int) -> Self:
+        """Returns these options with the size of the view filled in.
+
+        Args:
+          crop_size: side of the view, pixels.
+
+        Returns:
+          Options that differ in `crop_size` alone.
+
+        Raises:
+          UsageError: if the scaled photographs do not hold such a view.
+        """
+        options = dataclasses.replace(self, crop_size=crop_size)
+        _ = options.training_view  # checks the sizes
+        return options
+
+
+@dataclasses.dataclass(frozen=True)
+class CanonicalViewOptions(SquareViewOptions):
+    """Which square views of whole images a network sees."""
+
+    input: str = option("gray", "what the network sees", choices=("gray", "color"))
     use_mirror: bool = option(True, "mirror half of the training views left to right")
     max_shift: int = option(
         0, "largest random shift of the training views in each direction, pixels", minimum=0

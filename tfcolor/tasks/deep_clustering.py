@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcolor.core.errors import UsageError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Tap
@@ -156,6 +156,9 @@ class DeepClusteringTask(LabelTask):
           the clusters before the largest were split; `largest_share`, the share of
           images in the largest cluster; and from the second round on `nmi`, the
           agreement with the round before, 1 if nothing has changed.
+
+        Raises:
+          UserError: if the network has diverged.
         """
         options, state = self.options, self.state
         seed = derive_seed(network.head.seed, f"deep_clustering/round {number}")
@@ -181,6 +184,17 @@ class DeepClusteringTask(LabelTask):
             state.labels[HELDOUT_SPLIT].assign(nearest)
         network.head.restart(number)
         return figures
+
+    def redrawn_variables(self, network: Any) -> list[tf.Variable]:
+        """Returns the variables of the layer that tells clusters, which each round begins with.
+
+        Args:
+          network: of the task.
+
+        Returns:
+          Its kernel [D, K] and bias [K].
+        """
+        return network.head.clusters.trainable_variables
 
     def make_dataset(self, split: str, plan: BatchPlan) -> tf.data.Dataset:
         """Yields (inputs, targets) batches of the round that the state is of.
@@ -267,8 +281,13 @@ class DeepClusteringTask(LabelTask):
             BatchPlan(batch_size, seed=0, num_batches=-(-count // batch_size)),
             choose=lambda index: index % count,
         )
-        embeddings = [_embeddings_of(network, inputs) for inputs, _ in examples]
-        return np.concatenate(embeddings)[:count]
+        embeddings = np.concatenate([_embeddings_of(network, inputs) for inputs, _ in examples])
+        if not np.all(np.isfinite(embeddings)):
+            raise UserError(
+                "the features of images are not finite: the network has diverged; try a lower"
+                " --learning_rate"
+            )
+        return embeddings[:count]
 
 
 def _embeddings_of(network: Any, inputs: Tensors) -> np.ndarray:

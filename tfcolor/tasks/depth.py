@@ -176,7 +176,8 @@ class DepthTask(AnnotatedTask):
     def compute_losses(self, targets: Tensors, outputs: Tensors) -> Tensors:
         """Returns the reverse Huber loss of the pixels whose depth is known.
 
-        Its threshold is that of the whole batch, over all replicas.
+        Its threshold is that of the whole batch, over all replicas; upon parameter
+        servers it is that of a worker's share.
 
         Args:
           targets: `depth`, float32 [B, s, t], meters.

@@ -44,9 +44,7 @@ class DetectionOptions(DetectionHeadOptions):
         "lengths of the shorter side in training, drawn for each image, pixels",
         minimum=8,
     )
-    max_side: int = option(
-        2000, "side of the canvas of training, which the longer side stays in, pixels", minimum=8
-    )
+    max_side: int = option(2000, "longest length of the longer side in training, pixels", minimum=8)
     test_scale: int = option(600, "length of the shorter side when measured, pixels", minimum=8)
     test_max_side: int = option(
         1000, "longest length of the longer side when measured, pixels", minimum=8
@@ -57,15 +55,15 @@ class DetectionOptions(DetectionHeadOptions):
     )
 
     def __post_init__(self) -> None:
-        """Raises UsageError if a scale does not fit on its canvas."""
+        """Raises UsageError if a shorter side is above what limits the longer one."""
         pairs = (
             (max(self.scales, default=0), self.max_side),
             (self.test_scale, self.test_max_side),
         )
-        for name, (side, canvas) in zip(("max_side", "test_max_side"), pairs, strict=True):
-            if not 0 < side <= canvas:
+        for name, (side, longest) in zip(("max_side", "test_max_side"), pairs, strict=True):
+            if not 0 < side <= longest:
                 raise UsageError(
-                    f"--detection_{name}={canvas}: expected at least a shorter side of {side}"
+                    f"--detection_{name}={longest}: expected at least a shorter side of {side}"
                 )
         if not self.anchor_sides or not self.anchor_ratios:
             raise UsageError("--detection_anchor_sides, --detection_anchor_ratios: expected one")
@@ -101,9 +99,10 @@ class DetectionOptions(DetectionHeadOptions):
 class DetectionTask(AnnotatedTask):
     """Finds objects and their boxes.
 
-    Images are rescaled at random, mirrored, and put into the top left corner of a
-    black canvas; held-out ones at one scale, as they are measured. Difficult objects
-    are neither objects nor background.
+    Images are rescaled at random and mirrored, and held-out ones at one scale, as
+    they are measured. Each lies in the top left corner of a black canvas that is as
+    large as the largest image of the batch needs, or of those that a process makes
+    of it. Difficult objects are neither objects nor background.
 
     Args:
       options: classes, map and scales; completed if there are readers.
@@ -120,6 +119,7 @@ class DetectionTask(AnnotatedTask):
 
     name = "detection"
     convolutional = True
+    has_equal_shapes = False
     score = "mean_average_precision_50"
     count_samples = staticmethod(count_examples)
     Options = DetectionOptions
@@ -148,9 +148,10 @@ class DetectionTask(AnnotatedTask):
           seed: int64 [2], the example's own; fixes scale and mirroring.
 
         Returns:
-          Inputs: `image` float32 [S, S, 1 or 3] in [0, 1], `size` int32 [2], and the
-          targets. Targets: `boxes` float32 [M, 4], edges in pixels of the view,
-          `labels` int32 [M], -1 for padding, and `is_difficult` bool [M].
+          Inputs: `image` float32 [H, W, 1 or 3] in [0, 1], of sides that are
+          multiples of `CANVAS_STEP`, `size` int32 [2], and the targets. Targets:
+          `boxes` float32 [M, 4], edges in pixels of the view, `labels` int32 [M], -1
+          for padding, and `is_difficult` bool [M].
         """
         options = self.options
         seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
@@ -174,19 +175,19 @@ class DetectionTask(AnnotatedTask):
         """
         del seed
         options = self.options
-        side, canvas = tf.constant(options.test_scale), options.test_max_side
-        return self._example(rgb, objects, side, canvas, tf.constant(False))
+        side, longest = tf.constant(options.test_scale), options.test_max_side
+        return self._example(rgb, objects, side, longest, tf.constant(False))
 
     def _example(
         self,
         rgb: tf.Tensor,
         objects: tf.Tensor,
         side: tf.Tensor,
-        canvas: int,
+        longest: int,
         is_mirrored: tf.Tensor,
     ) -> Example:
         """Returns the inputs and targets of an image at some scale."""
-        scene = box_scene(rgb, objects, side, canvas, is_mirrored)
+        scene = box_scene(rgb, objects, side, longest, is_mirrored)
         scene = padded_objects(scene, self.options.max_objects or 1)
         targets = {
             "boxes": scene.boxes,
@@ -269,7 +270,7 @@ class DetectionTask(AnnotatedTask):
         """Returns each image with its true boxes, and with those found.
 
         Args:
-          inputs: `image`, float32 [B, S, S, C].
+          inputs: `image`, float32 [B, H, W, C].
           targets: `boxes` and `labels` of the objects.
           outputs: `found_boxes`, `found_labels` and `found_scores`.
 

@@ -29,7 +29,7 @@ class ExemplarOptions(PatchOptions):
         minimum=0.05,
         maximum=1,
     )
-    embedding_size: int = option(1000, "features that are compared", minimum=1)
+    embedding_size: int = option(1000, "features that are compared (head=dense)", minimum=1)
     margin: float = option(
         0.5, "how much farther the patch of another image has to be", minimum=0, maximum=2
     )

@@ -12,7 +12,7 @@ from tfcolor.core.taps import Tap
 from tfcolor.data.masks import center_hole, random_blocks, random_region
 from tfcolor.data.pipeline import Example
 from tfcolor.data.reading import ExampleReader
-from tfcolor.data.transforms import ViewOptions, random_view
+from tfcolor.data.transforms import random_view
 from tfcolor.heads.context_encoder import ORIGINAL, ContextEncoderHead
 from tfcolor.heads.generator import SMALLEST_SIDE, cut_middle
 from tfcolor.losses.adversarial import discriminator_loss, judgement_loss
@@ -20,13 +20,16 @@ from tfcolor.losses.masked_error import masked_squared_error
 from tfcolor.metrics.judgement import JudgementAccuracy
 from tfcolor.metrics.painting import ConstantColorError, ExplainedError, HiddenError
 from tfcolor.tasks.base import Panel, Tensors
-from tfcolor.tasks.canonical_view import canonical_side
+from tfcolor.tasks.canonical_view import SquareViewOptions, canonical_side
 from tfcolor.tasks.image_task import image_pixels
 from tfcolor.tasks.pretext import PretextOptions, PretextTask
 
+ADVERSARIAL_SCALE = 4.0
+"""Of squared errors of values in [-1, 1], to which the published weight belongs."""
+
 
 @dataclasses.dataclass(frozen=True)
-class InpaintingOptions(PretextOptions):
+class InpaintingOptions(PretextOptions, SquareViewOptions):
     """What is hidden, and what paints it."""
 
     readout: str = option(
@@ -35,9 +38,6 @@ class InpaintingOptions(PretextOptions):
         " or its last map, for views of any size",
         choices=("top", "map"),
     )
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
     mask: str = option(
         "center",
         "what is hidden: the middle, of which half the image's side is painted, or random blocks"
@@ -102,13 +102,13 @@ class InpaintingOptions(PretextOptions):
 
         Raises:
           UsageError: if the backbone's top is of views of another size, or the
-            view is too small for its hole.
+            view is too small for its hole or too large for the photographs.
         """
         del readers
         size = self.crop_size or canonical_size
         if self.readout == "top":
             size = canonical_side(self.crop_size, canonical_size, "inpainting_crop_size")
-        options = dataclasses.replace(self, crop_size=size)
+        options = self.with_size(size)
         least = max(2 * SMALLEST_SIDE, 2 * self.overlap + 1 if self.mask == "center" else 0)
         if options.painted_side < least:
             raise UsageError(
@@ -168,11 +168,10 @@ class InpaintingTask(PretextTask):
           visible pixels of the view.
         """
         options = self.options
-        view_options = ViewOptions(options.crop_size, options.min_side, options.max_side)
         view_seed, hole_seed = (
             tf.random.experimental.stateless_fold_in(seed, number) for number in (1, 2)
         )
-        view = random_view(rgb, view_seed, view_options)
+        view = random_view(rgb, view_seed, options.training_view)
         hole = self._draw_hole(hole_seed)
         image = self.as_input(tf.where(hole > 0, tf.constant(options.fill), view))
         original = self.as_input(view)
@@ -220,11 +219,14 @@ class InpaintingTask(PretextTask):
 
         Returns:
           float32 [B] each: `reconstruction`, the mean of the weighted squared
-          errors, times w; and with a discriminator `adversarial`, times 1 - w,
-          and `discriminator`, which trains nothing else.
+          errors, times w; and with a discriminator, for which they are of values in
+          [-1, 1] as published, `adversarial`, times 1 - w, and `discriminator`, which
+          trains nothing else.
         """
         options, weight = self.options, self.options.reconstruction_weight
         error = masked_squared_error(targets["image"], outputs["painted"], targets["weight"])
+        if options.is_adversarial:
+            error *= ADVERSARIAL_SCALE
         losses = {"reconstruction": weight * error}
         if options.is_adversarial:
             opinion = judgement_loss(outputs["fixed_fake_logits"], is_real=True)

@@ -51,14 +51,19 @@ class JigsawOptions(PretextOptions):
         choices=("rescale", "stretch", "pad"),
     )
     min_side: int = option(
-        0, "smallest shorter side after rescaling, pixels; 0 is the view's", minimum=0
+        0, "smallest shorter side after rescaling, pixels; 0 is the view's (fit=rescale)", minimum=0
     )
     max_side: int = option(
-        0, "largest shorter side after rescaling, pixels; 0 is the smallest", minimum=0
+        0,
+        "largest shorter side after rescaling, pixels; 0 is the smallest (fit=rescale)",
+        minimum=0,
     )
     use_mirror: bool = option(True, "mirror half of the views left to right")
     num_permutations: int = option(
-        0, "size of the set; 0 for all 24 of four tiles, 100 of nine", minimum=0, maximum=1000
+        0,
+        "size of the set, at least 2; 0 for all 24 of four tiles, 100 of nine",
+        minimum=0,
+        maximum=1000,
     )
     permutation_rule: str = option(
         "min", "which Hamming distance within the set is kept large", choices=RULES
@@ -87,7 +92,11 @@ class JigsawOptions(PretextOptions):
     )
 
     def __post_init__(self) -> None:
-        """Raises UsageError for more permutations than there are."""
+        """Raises UsageError for a set of one permutation, or of more than there are."""
+        if self.num_permutations == 1:
+            raise UsageError(
+                "--jigsaw_num_permutations=1: expected at least 2, or 0 for the usual number"
+            )
         if self.grid == 2 and self.num_permutations > NUM_PERMUTATIONS[2]:
             raise UsageError(
                 f"--jigsaw_num_permutations={self.num_permutations}: four tiles have 24"
@@ -107,8 +116,11 @@ class JigsawOptions(PretextOptions):
     def view(self) -> ViewOptions:
         """Returns how a view is cut; the size of tiles must be known."""
         crop_size = self.crop_size or self.grid * round(CELL_SHARE * self.tile_size)
-        min_side = self.min_side or crop_size
-        return ViewOptions(crop_size, min_side, self.max_side or min_side, self.use_mirror)
+        min_side = max_side = crop_size
+        if self.fit == "rescale":
+            min_side = self.min_side or crop_size
+            max_side = self.max_side or min_side
+        return ViewOptions(crop_size, min_side, max_side, self.use_mirror)
 
     def completed(
         self, readers: Mapping[str, ExampleReader], canonical_size: int

@@ -2,11 +2,10 @@
 
 import tensorflow as tf
 
-from tfcolor.core.errors import UsageError
 from tfcolor.core.replicas import gather_replicas
 from tfcolor.data.pipeline import BatchPlan, Example
 from tfcolor.losses.contrastive import cosine_distance
-from tfcolor.tasks.base import Panel, Tensors
+from tfcolor.tasks.base import Panel, Tensors, check_share
 from tfcolor.tasks.image_task import image_pixels
 from tfcolor.tasks.pretext import PretextTask
 
@@ -16,14 +15,17 @@ class PairedViewsTask(PretextTask):
 
     An example's loss depends on the other images of its global batch: its terms
     are the same whatever the number of replicas, which must run the loss
-    together. A subclass implements `make_views`, `build_head`, `compute_losses`
-    and `build_metrics`.
+    together. Upon parameter servers it depends on the other images of a worker's
+    share only, and so on the number of workers. A subclass implements
+    `make_views`, `build_head`, `compute_losses` and `build_metrics`.
 
     Args:
       options: as of `PretextTask`.
       readers: likewise.
       color_input: likewise.
     """
+
+    least_compared = 2
 
     def make_views(self, rgb: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns two views of a photograph.
@@ -64,11 +66,7 @@ class PairedViewsTask(PretextTask):
         Raises:
           UsageError: if there is nothing to compare an image with.
         """
-        if plan.batch_size < 2:
-            raise UsageError(
-                f"--batch_size={plan.batch_size}: the images of a batch are compared with"
-                " each other, expected at least 2"
-            )
+        check_share(self, plan.batch_size)
         return super().make_dataset(split, plan)
 
     def depict(self, inputs: Tensors, targets: Tensors, outputs: Tensors) -> list[list[Panel]]:
@@ -91,7 +89,7 @@ class PairedViewsTask(PretextTask):
 
 
 def gather_batch(targets: Tensors, outputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns all examples of a global batch.
+    """Returns all examples of a global batch; of a worker's share upon parameter servers.
 
     Args:
       targets: `example`, int64 [B], this replica's.

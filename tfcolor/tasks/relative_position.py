@@ -81,9 +81,13 @@ class RelativePositionOptions(PatchOptions):
         choices=("drop", "project", "lightness", "keep"),
     )
     code_size: int = option(
-        0, "features into which each patch is coded; 0 takes the readout itself", minimum=0
+        0,
+        "features into which each patch is coded; 0 takes the readout itself (head=dense)",
+        minimum=0,
     )
-    hidden_sizes: tuple[int, ...] = option((4096, 4096), "features of hidden layers of the pair")
+    hidden_sizes: tuple[int, ...] = option(
+        (4096, 4096), "features of hidden layers of the pair (head=dense)"
+    )
     pair_width: int = option(
         512, "channels inside of the residual units of the pair (head=residual)", minimum=1
     )

@@ -24,6 +24,7 @@ from tfcolor.losses.regression import squared_distance
 from tfcolor.metrics.constant_loss import ConstantLoss
 from tfcolor.metrics.explained_variance import Comparison, ExplainedVariance
 from tfcolor.tasks.base import Panel, Tensors, count_examples
+from tfcolor.tasks.canonical_view import SquareViewOptions
 from tfcolor.tasks.image_task import ImageTask, image_pixels
 
 FRONT_END = "split_lab"
@@ -32,14 +33,11 @@ COORDINATES = {"explained": (0, 1, 2), "lightness_explained": (0,), "color_expla
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitBrainOptions:
+class SplitBrainOptions(SquareViewOptions):
     """The views, and what is predicted of them."""
 
     input = "color"  # no field: there is no choice
 
-    crop_size: int = option(0, "side of the square view, pixels; 0 is the backbone's", minimum=0)
-    min_side: int = option(256, "smallest shorter side after random scaling, pixels", minimum=8)
-    max_side: int = option(512, "largest shorter side after random scaling, pixels", minimum=8)
     use_mirror: bool = option(True, "mirror half of the views left to right")
     target_stride: int = option(
         16, "pixels between those whose color and lightness are predicted", minimum=1
@@ -58,7 +56,7 @@ class SplitBrainOptions:
     lightness_bins: int = option(50, "bins of equal width of L (loss=classification)", minimum=2)
 
     @property
-    def view(self) -> ViewOptions:
+    def training_view(self) -> ViewOptions:
         """Returns how views are cut; the crop size must be known."""
         return ViewOptions(self.crop_size, self.min_side, self.max_side, self.use_mirror)
 
@@ -92,8 +90,7 @@ class SplitBrainOptions:
           UsageError: if the sizes do not fit each other.
         """
         del readers
-        options = dataclasses.replace(self, crop_size=self.crop_size or canonical_size)
-        _ = options.view  # checks the sizes
+        options = self.with_size(self.crop_size or canonical_size)
         if self.target_stride > options.crop_size:
             raise UsageError(
                 f"--split_brain_target_stride={self.target_stride}: expected at most the side of"
@@ -153,7 +150,8 @@ class SplitBrainTask(ImageTask):
           else 1.
         """
         options = self.options
-        view = random_view(rgb, tf.random.experimental.stateless_fold_in(seed, 1), options.view)
+        view_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+        view = random_view(rgb, view_seed, options.training_view)
         places = tf.range(options.target_stride // 2, options.crop_size, options.target_stride)
         grid = tf.stack(tf.meshgrid(places, places, indexing="ij"), axis=-1)
         lab = rgb_to_lab(tf.gather_nd(view, grid))

@@ -1,7 +1,6 @@
 """How differently two places of a frame move, learned from pairs of hypercolumns."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 import cv2
@@ -228,16 +227,6 @@ def difference_bins(differences: tf.Tensor, num_bins: int) -> tf.Tensor:
     """
     shares = tf.tanh(tf.norm(differences, axis=-1))
     return tf.minimum(tf.cast(shares * num_bins, tf.int32), num_bins - 1)
-
-
-def bin_edge(number: int, num_bins: int) -> float:
-    """Returns the smallest difference that falls into a bin, pixels per frame.
-
-    Example:
-      >>> print(f"{bin_edge(16, 32):.4f}")
-      0.5493
-    """
-    return math.atanh(number / num_bins)
 
 
 def _draw_pairs(frame: np.ndarray, pairs: np.ndarray, shares: np.ndarray) -> np.ndarray:

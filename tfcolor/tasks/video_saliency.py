@@ -45,16 +45,28 @@ class VideoSaliencyOptions(VideoOptions):
         " cell of a map",
         choices=("hypercolumn", "decoder"),
     )
-    num_locations: int = option(128, "sampled locations per frame", minimum=1)
-    edge: int = option(32, "locations keep this distance from the view's border, pixels", minimum=0)
+    num_locations: int = option(128, "sampled locations per frame (readout=hypercolumn)", minimum=1)
+    edge: int = option(
+        32,
+        "locations keep this distance from the view's border, pixels (readout=hypercolumn)",
+        minimum=0,
+    )
     num_bins: int = option(32, "bins of the speed, relative to the fastest place", minimum=2)
-    hidden_units: int = option(1024, "units of the layer behind the hypercolumn", minimum=1)
-    dropout_rate: float = option(0.5, "dropout on that layer", minimum=0, maximum=0.99)
-    taps: tuple[str, ...] = option((), "hypercolumn taps by name; empty takes all of the backbone")
+    hidden_units: int = option(
+        1024, "units of the layer behind the hypercolumn (readout=hypercolumn)", minimum=1
+    )
+    dropout_rate: float = option(
+        0.5, "dropout on that layer (readout=hypercolumn)", minimum=0, maximum=0.99
+    )
+    taps: tuple[str, ...] = option(
+        (),
+        "hypercolumn taps by name; empty takes all of the backbone (readout=hypercolumn)",
+    )
 
     def __post_init__(self) -> None:
         """Raises UsageError if the edges leave no location."""
-        check_edge(self.edge, self.crop_size, "video_saliency")
+        if self.readout == "hypercolumn":
+            check_edge(self.edge, self.crop_size, "video_saliency")
 
     def completed(
         self, readers: Mapping[str, ExampleReader], canonical_size: int

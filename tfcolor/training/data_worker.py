@@ -88,6 +88,6 @@ class DataWorker:
     def _blank(self, task: int) -> list[np.ndarray]:
         """Returns no example of a task, as flat tensors."""
         return [
-            np.zeros([0, *one.shape[1:]], one.dtype.as_numpy_dtype)
+            np.zeros([0, *(side or 0 for side in one.shape[1:])], one.dtype.as_numpy_dtype)
             for one in tf.nest.flatten(self._source.specification(task))
         ]

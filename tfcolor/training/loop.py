@@ -220,14 +220,17 @@ class Trainer:
     def _begin_rounds(self, tasks: Iterable[int]) -> None:
         """Begins the rounds whose first step this is, with new batches."""
         for task in tasks:
-            figures = self._rounds.begin(task, self._order.steps_before(self.step, task))
-            if figures is not None:
-                self._events.write("train", figures, self.step)
-                self._round_figures |= figures
-                self._update.forget_head(task)
-                self._batches.pop(task, None)
-                for measurement in self._measurements[task]:
-                    measurement.forget_examples()
+            step = self._order.steps_before(self.step, task)
+            if not self._rounds.is_due(task, step):
+                continue
+            self._check_loss()  # the targets of a round come from the network
+            figures, redrawn = self._rounds.begin(task, step)
+            self._events.write("train", figures, self.step)
+            self._round_figures |= figures
+            self._update.forget(task, redrawn)
+            self._batches.pop(task, None)
+            for measurement in self._measurements[task]:
+                measurement.forget_examples()
 
     def _advance(self) -> tuple[str, bool]:
         """Makes one step; returns a note if it was logged, and whether to stop."""

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tfcolor.core.columns import Column
 from tfcolor.core.errors import UsageError
+from tfcolor.layers.unit_mixture import UnitMixture
 from tfcolor.models.network import kernel_and_bias_variables
+from tfcolor.training.assignment import assign_in_replicas
 from tfcolor.training.comparison import compare_gradients
 from tfcolor.training.gradient_sizes import GradientSizes
 from tfcolor.training.joint import weights_of_tasks
@@ -55,7 +57,9 @@ class Update(tf.Module):
     Weight decay is added to the gradient of kernels, after clipping; that of a
     head counts as part of its task's loss. The gradient of biases is multiplied,
     which for momentum gradient descent is a rate of their own; Adam divides it
-    out again.
+    out again. What a layer's `rate_multiplier` says is by every optimizer a rate of
+    its own: so much of the way is gone that the optimizer would go. The row of a
+    `UnitMixture` with a rate takes the proximal step that it asks for.
 
     Args:
       shared: the networks, with all their variables made; their trainable
@@ -92,6 +96,19 @@ class Update(tf.Module):
         self._weights = weights_of_tasks(joint, len(shared.networks))
         self._rules: dict[int, tuple[float, float]] = {}
         self._adapted: set[int] = set()
+        self._multipliers = {
+            id(variable): layer.rate_multiplier
+            for network in shared.networks
+            for layer in network.submodules
+            if getattr(layer, "rate_multiplier", 1.0) != 1.0
+            for variable in layer.trainable_variables
+        }
+        self._mixtures = {
+            id(layer.mixing_row): layer
+            for network in shared.networks
+            for layer in network.submodules
+            if isinstance(layer, UnitMixture) and layer.rate
+        }
         self._variables = self._sort(shared)
         takes_turns = joint.task_order == "round_robin"
         self._has_own = options.optimizer in OWN_OPTIMIZERS and not takes_turns
@@ -144,14 +161,21 @@ class Update(tf.Module):
         count, slots = self._memory(0)
         return [count, *(slot for own in slots[: len(self._variables.trunk)] for slot in own)]
 
-    def forget_head(self, task: int) -> None:
-        """Makes the optimizer forget a task's head, which has begun anew."""
+    def forget(self, task: int, variables: Sequence[tf.Variable]) -> None:
+        """Makes the optimizer forget variables of a task's head, which have begun anew.
+
+        Args:
+          task: its number.
+          variables: of its head, of any shapes [...].
+        """
         heads = self._variables.heads
         before = [] if len(self.optimizers) > 1 else heads[:task]
         first = len(self._variables.trunk) + sum(map(len, before))
         _, slots = self._memory(task)
-        for slot in (one for own in slots[first : first + len(heads[task])] for one in own):
-            slot.assign(tf.zeros_like(slot))
+        forgotten = {id(one) for one in variables}
+        for variable, own in zip(heads[task], slots[first:], strict=False):
+            for slot in own if id(variable) in forgotten else ():
+                slot.assign(tf.zeros_like(slot))
 
     def _memory(self, task: int) -> tuple[tf.Variable, list[list[tf.Variable]]]:
         """Returns the step count of a task's optimizer, and its slots of each variable."""
@@ -308,15 +332,29 @@ class Update(tf.Module):
             self._decay(gradient, variable, scale)
             for gradient, variable, scale in zip(gradients, variables, scales, strict=True)
         ]
+        slowed = [one for one in variables if id(one) in self._multipliers]
+        before = [tf.identity(one) for one in slowed]
+        rows = [
+            (variable, self._mixtures[id(variable)].stepped(gradient, scale))
+            for gradient, variable, scale in zip(gradients, variables, scales, strict=True)
+            if id(variable) in self._mixtures
+        ]
         self._optimizer_of(tasks[0]).apply_gradients(
             zip(decayed, variables, strict=True), skip_gradients_aggregation=True
         )
+        reached = [
+            start + self._multipliers[id(one)] * (one - start)
+            for start, one in zip(before, slowed, strict=True)
+        ]
+        assign_in_replicas([*zip(slowed, reached, strict=True), *rows])
         return norm
 
     def _decay(
         self, gradient: tf.Tensor, variable: tf.Variable, scale: float | tf.Tensor
     ) -> tf.Tensor:
         """Returns a gradient with what is particular about kernels or biases."""
+        if id(variable) in self._mixtures:
+            return tf.zeros_like(gradient)
         decay, multiplier = self._rules[id(variable)]
         if decay:
             gradient = gradient + scale * decay * variable

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -85,6 +86,10 @@ def test_a_failing_measurement_leaves_the_others(data, commands, monkeypatch, tm
         run_reproduction(options)
     page = (tmp_path / "out" / "report.md").read_text()
     assert "| Histograms | 52.9 | 50.0 |" in page and "it broke" in page
+    alone = dataclasses.replace(options, rows=("regression",), output=str(tmp_path / "alone"))
+    with pytest.raises(UserError, match="measurements failed"):
+        run_reproduction(alone)
+    assert "it broke" in (tmp_path / "alone" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
+from tfcolor.data.sources import boxes as boxes_module
 from tfcolor.data.sources.boxes import BoxSource, ObjectBoxes
 
 NAMES = ("cat", "dog")
@@ -55,8 +55,8 @@ def test_a_box_outside_of_the_image_is_an_error(tmp_path, box):
     Image.new("RGB", (12, 9)).save(tmp_path / "a.png")
     source = BoxSource([tmp_path / "a.png"], [_objects([0, 0, 1, 1], box)], NAMES)
     y1, x1, y2, x2 = np.add(box, 1)
-    expected = rf"a\.png has 12x9 .*: xmin={x1}, ymin={y1}, xmax={x2}, ymax={y2}$"
-    with pytest.raises(UserError, match=expected):
+    expected = rf"a\.png: 12x9 .*: xmin={x1}, ymin={y1}, xmax={x2}, ymax={y2}$"
+    with pytest.raises(UnreadableImageError, match=expected):
         source.objects_of(0)
 
 
@@ -76,3 +76,15 @@ def test_selecting_and_joining_keep_images_and_boxes_together(source):
 def test_every_image_needs_an_annotation():
     with pytest.raises(ValueError, match="1 annotations: expected one for each of the 2 images"):
         BoxSource(["a", "b"], [_objects()], NAMES)
+
+
+def test_the_size_of_an_image_is_read_once(source, monkeypatch):
+    read, size = [], boxes_module.upright_size
+    monkeypatch.setattr(
+        boxes_module, "upright_size", lambda path: (read.append(path), size(path))[1]
+    )
+    chosen = source.select([1, 0])
+    for one in (source, chosen, source.join([chosen]), source):
+        for _ in range(2):
+            one.objects_of(0)
+    assert sorted(path[-5:] for path in read) == ["0.png", "1.png"]

@@ -1,3 +1,6 @@
+import fractions
+
+import av
 import numpy as np
 import pytest
 
@@ -56,6 +59,33 @@ def test_frames_are_those_asked_for(folder, name):
         image = read_rgb(source.read_bytes(index), source.name_of(index))
         np.testing.assert_array_equal(image, frames[3])
         assert image[8, -4, 0] > 200 > 60 > image[8, -4, 2]  # red first
+
+
+def _write_uneven(path, frames):
+    """Writes frames whose distances in time vary, as cameras that adapt to light do."""
+    random = np.random.default_rng(3)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv444p"
+        time = 0
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = time, fractions.Fraction(1, 1000)
+            time += int(random.choice([20, 40, 120]))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def test_a_frame_and_its_neighbors_belong_together_at_an_uneven_rate(tmp_path):
+    _write_uneven(tmp_path / "uneven.mp4", _counting(120))
+    source = open_video(f"{tmp_path / 'uneven.mp4'}:20")
+    for index in range(18):  # the places of the last two lie behind the end
+        image = read_rgb(source.read_bytes(index), source.name_of(index))
+        for before, after in ((0, 10), (1, 1), (3, 2)):
+            frames = source.read_frames(index, before, after)
+            first, *numbers = _numbers(frames)
+            assert numbers == list(range(first + 1, first + before + 1 + after))
+            np.testing.assert_array_equal(frames[before], image)
 
 
 def _seen(source):

@@ -68,20 +68,21 @@ def _rank_column(
     """Returns the standings of one column, none without the baseline."""
     sign = -1.0 if column.lower_is_better else 1.0
     values = {
-        row.title: [sign * value for one in seeds if (value := column.read(one)) is not None]
+        row.name: [sign * value for one in seeds if (value := column.read(one)) is not None]
         for row in rows
         if (seeds := measured.get((row.name, column.name)))
     }
-    others = {title: one for title, one in values.items() if one}
-    control = others.pop(baseline.title, None)
+    others = {name: one for name, one in values.items() if one}
+    control = others.pop(baseline.name, None)
     if control is None:
         return []
     has_deviation = any(len(one) > 1 for one in (control, *others.values()))
     intervals = control_intervals(others, control) if has_deviation else {}
     middle = statistics.fmean(control)
+    titles = {row.name: row.title for row in rows}
     standings = [
-        Standing(title, statistics.fmean(one) - middle, intervals.get(title))
-        for title, one in others.items()
+        Standing(titles[name], statistics.fmean(one) - middle, intervals.get(name))
+        for name, one in others.items()
     ]
     return sorted([Standing(baseline.title, 0.0), *standings], key=lambda one: -one.gain)
 
@@ -100,13 +101,15 @@ def format_ranking(table: Table, ranking: Ranking) -> list[str]:
         return []
     titles = {row.name: row.title for row in table.rows}
     baseline = titles[table.baseline]
-    lines = ["## Ranking", ""]
-    lines.append(
-        f"What each row gains over *{baseline}*, best first. The half widths of the intervals are"
-        f" Student's, of the deviation between seeds pooled over all rows of a column, widened"
-        f" after Bonferroni: all of a column hold together with a probability of {LEVEL:.0%}. Bold"
-        " is surely better by them, italic surely worse; the others cannot be told from it."
-    )
+    text = f"What each row gains over *{baseline}*, best first."
+    if any(one.interval for standings in ranking.values() for one in standings):
+        text += (
+            " The half widths of the intervals are Student's, of the deviation between seeds pooled"
+            " over all rows of a column, widened after Bonferroni: all of a column hold together"
+            f" with a probability of {LEVEL:.0%}. Bold is surely better by them, italic surely"
+            " worse; the others cannot be told from it."
+        )
+    lines = ["## Ranking", "", text]
     lines += ["", "| place | " + " | ".join(column.title for column in ranking) + " |"]
     lines.append("|---|" + "---|" * len(ranking))
     for place in range(max(map(len, ranking.values()))):

@@ -106,11 +106,12 @@ def _reproduce_table(options: ReproduceOptions) -> Path:
                 one = measure_cell(job.subject, job.measure, job.seed, place)
             except UserError as error:
                 failures.append(f"{job.title}: {error}")
-                progress.advance(note=failures[-1])
-                continue
-            measured.add(job, one)
+                note = failures[-1]
+            else:
+                measured.add(job, one)
+                note = f"{job.title}: {_format_figures(job, one)}"
             _write_report(options, measured, [*plan.gaps, *failures], output)
-            progress.advance(note=f"{job.title}: {_format_figures(job, one)}")
+            progress.advance(note=note)
     colorizers = find_colorizers(plan.jobs)
     if colorizers and options.scale == SMALL and not failures:
         photographs = _choose_photographs(place.images[COLORIZATION].test)

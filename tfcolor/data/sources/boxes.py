@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from tfcolor.core.errors import UserError
+from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.sources.image_folder import FileSource
 from tfcolor.data.sources.label_maps import upright_size
 
@@ -45,6 +45,8 @@ class BoxSource(FileSource):
         class_names: Iterable[str],
     ) -> None:
         super().__init__(paths, class_names=class_names)
+        # By path, and so of use to selections and joined sources too.
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._objects = list(objects)
         if len(self._objects) != self.num_examples:
             raise ValueError(
@@ -83,10 +85,11 @@ class BoxSource(FileSource):
           the image.
 
         Raises:
-          UnreadableImageError: if the header of the image cannot be read.
-          UserError: if a box lies outside of the image as a whole.
+          UnreadableImageError: if the header of the image cannot be read, or a box
+            lies outside of the image as a whole.
         """
-        width, height = upright_size(self._paths[index])
+        path = self._paths[index]
+        width, height = self._sizes.get(path) or self._sizes.setdefault(path, upright_size(path))
         boxes, labels, is_difficult = self._objects[index]
         last = np.array([height - 1, width - 1] * 2, np.float32)
         clipped = np.clip(boxes, 0, last)
@@ -94,8 +97,7 @@ class BoxSource(FileSource):
         outside = (boxes[:, 2:] <= -0.5) | (boxes[:, :2] >= last[:2] + 0.5)
         if np.any(outside):
             y1, x1, y2, x2 = boxes[np.flatnonzero(outside.any(axis=1))[0]] + 1
-            raise UserError(
-                f"{self._paths[index]} has {width}x{height} pixels, and a box outside of them: "
-                f"xmin={x1:g}, ymin={y1:g}, xmax={x2:g}, ymax={y2:g}"
-            )
+            corners = f"xmin={x1:g}, ymin={y1:g}, xmax={x2:g}, ymax={y2:g}"
+            reason = f"{width}x{height} pixels, and a box outside of them: {corners}"
+            raise UnreadableImageError(path, reason)
         return ObjectBoxes(clipped, labels.copy(), is_difficult.copy())

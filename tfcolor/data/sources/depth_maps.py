@@ -143,6 +143,8 @@ def _read_array(content: bytes, path: str) -> np.ndarray:
         depth = np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise UnreadableImageError(path, f"damaged array ({error})") from error
+    if not depth.size:
+        raise UnreadableImageError(path, f"an empty depth map of shape {list(depth.shape)}")
     if depth.ndim != 2 or depth.dtype.kind != "f":
         found = f"{depth.dtype} with {depth.ndim} axes"
         raise UnreadableImageError(path, f"{found}; expected meters, float with two axes")

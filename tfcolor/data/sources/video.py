@@ -126,18 +126,19 @@ class VideoSource:
           UnreadableImageError: if one of them cannot be read.
         """
         moment = self._moments[index]
-        first = moment.frame - before
         capture = cv2.VideoCapture(moment.clip.path, cv2.CAP_FFMPEG)
         try:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, first)
-            frames = [capture.read()[1] for _ in range(before + 1 + after)]
+            # Always to the same place: at an uneven rate OpenCV takes a time for a number,
+            # and two places would not have the distance that their numbers have.
+            capture.set(cv2.CAP_PROP_POS_FRAMES, moment.first)
+            frames = [capture.read()[1] for _ in range(FRAMES_BEFORE + 1 + after)]
         finally:
             capture.release()
-        missing = [first + place for place, frame in enumerate(frames) if frame is None]
+        missing = [moment.first + place for place, frame in enumerate(frames) if frame is None]
         if missing:
             reason = f"the video is damaged, or ends before its frame {missing[0]}"
             raise UnreadableImageError(self.name_of(index), reason)
-        return np.stack(frames)[..., ::-1]
+        return np.stack(frames[FRAMES_BEFORE - before :])[..., ::-1]
 
     @property
     def class_names(self) -> tuple[str, ...]:
