@@ -53,6 +53,20 @@ def test_without_batch_norm_maps_are_rectified_only():
     )
 
 
+def test_maps_that_the_head_does_not_read_are_left_out():
+    backbone = _build()
+    features = backbone(_images())
+    every = HeadInput(backbone, (), 0.1, is_activated=True)
+    some = HeadInput(backbone, (), 0.1, is_activated=True, read_taps=("block2_unit1",))
+    found, all_found = some(features, training=True), every(features, training=True)
+    assert list(found) == ["block2_unit1", "block3_unit3", "top"]
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, all_found[name])
+    assert sorted(some.norms) == ["block2_unit1", "block3_unit3"]
+    none = HeadInput(backbone, UNITS, 0.1, is_activated=True, read_taps=())
+    assert list(none(features)) == ["block3_unit3", "top"]
+
+
 def test_collapsed_top_is_the_average_of_the_rectified_map():
     backbone = _build()
     head_input = HeadInput(backbone, UNITS, 0.1, is_activated=True)

@@ -152,7 +152,14 @@ def _build_upon(
     leaves = mixed or not getattr(head, "normalizes_input", False)
     is_activated = backbone.has_raw_taps and bool(leaves)
     head_input = (
-        HeadInput(backbone, mixed, run.mixture_penalty, run.mixture_rate, is_activated=is_activated)
+        HeadInput(
+            backbone,
+            mixed,
+            run.mixture_penalty,
+            run.mixture_rate,
+            is_activated=is_activated,
+            read_taps=getattr(head, "read_taps", None),
+        )
         if mixed or is_activated
         else None
     )

@@ -32,6 +32,8 @@ class ClassifierHead(tf.keras.Model):
       ValueError: if there are fewer than two classes, or no channel to read.
     """
 
+    read_taps: tuple[str, ...] = ()
+
     def __init__(
         self,
         taps: Mapping[str, Tap],

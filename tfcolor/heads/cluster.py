@@ -35,6 +35,8 @@ class ClusterHead(tf.keras.Model):
       of Visual Features. ECCV 2018.
     """
 
+    read_taps: tuple[str, ...] = ()
+
     def __init__(
         self,
         taps: Mapping[str, Tap],

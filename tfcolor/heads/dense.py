@@ -33,6 +33,7 @@ class DenseHead(tf.keras.Model):
     def __init__(self, tap: Tap, hidden_units: int, cell_size: int, *, seed: int) -> None:
         super().__init__(name="dense_head", autocast=False)
         self.tap_name, self.cell_size = tap.name, cell_size
+        self.read_taps = (tap.name,)
         self.grid = Tap("grid", cell_size, (cell_size - 1) / 2)
         sizes = {"hidden1": hidden_units, "hidden2": hidden_units, "last": 1}
         self.convolutions = []

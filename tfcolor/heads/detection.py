@@ -107,6 +107,7 @@ class DetectionHead(tf.keras.Model):
     ) -> None:
         super().__init__(name="detection_head", autocast=False)
         self._tap_name, self._options = tap.name, options
+        self.read_taps = (tap.name,)
         self.num_classes = num_classes
         num_anchors = len(options.anchor_sides) * len(options.anchor_ratios)
         self.proposer = RegionProposalNetwork(

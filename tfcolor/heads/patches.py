@@ -30,6 +30,8 @@ class PatchHead(tf.keras.Model):
       seed: every initial kernel derives from it.
     """
 
+    read_taps: tuple[str, ...] = ()
+
     def __init__(
         self,
         taps: Mapping[str, Tap],

@@ -35,6 +35,8 @@ class ProjectionHead(tf.keras.Model):
       Strong Semi-Supervised Learners. NeurIPS 2020 (three layers).
     """
 
+    read_taps: tuple[str, ...] = ()
+
     def __init__(
         self,
         taps: Mapping[str, Tap],

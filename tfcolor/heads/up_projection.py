@@ -159,6 +159,7 @@ class UpProjectionHead(tf.keras.Model):
     ) -> None:
         super().__init__(name="up_projection_head", autocast=False)
         self.tap_name = tap.name
+        self.read_taps = (tap.name,)
         self.factor = 2 ** len(channels)
         if tap.stride % self.factor:
             raise ValueError(

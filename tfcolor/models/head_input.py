@@ -1,13 +1,12 @@
 """What a task's head reads of a backbone: maps mixed, normalized and rectified for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import tensorflow as tf
 
 from tfcolor.backbones.base import Backbone
 from tfcolor.core.errors import UsageError
-from tfcolor.core.features import UNRECTIFIED_TOP
 from tfcolor.layers.batch_norm import TrainableBatchNorm
 from tfcolor.layers.unit_mixture import UnitMixture
 
@@ -32,6 +31,7 @@ class HeadInput(tf.keras.Model):
       rate: of the mixture's proximal steps; 0 for none.
       is_activated: whether maps are normalized and rectified; False for a head
         that does it itself, or where they are rectified already.
+      read_taps: names of the taps that the head reads besides the top; None for all.
 
     Attributes:
       mixed: as given.
@@ -51,16 +51,22 @@ class HeadInput(tf.keras.Model):
         rate: float = 0.0,
         *,
         is_activated: bool,
+        read_taps: Collection[str] | None = None,
     ) -> None:
         super().__init__(name="head_input", autocast=False)
         self.mixed = tuple(mixed)
         self.mixture = UnitMixture(len(mixed), penalty, rate, name="mixture") if mixed else None
         self.last = list(backbone.tap_channels)[-1]
         self.is_activated = is_activated
+        self.kept = {
+            name: channels
+            for name, channels in readable_taps(backbone.tap_channels, mixed).items()
+            if read_taps is None or name in (*read_taps, self.last)
+        }
         self.norms = {}
         options = backbone.options
         if is_activated and options.use_batch_norm:
-            for name, channels in readable_taps(backbone.tap_channels, mixed).items():
+            for name, channels in self.kept.items():
                 self.norms[name] = TrainableBatchNorm(
                     options.batch_norm_statistics,
                     options.synchronize_batch_norm,
@@ -81,11 +87,10 @@ class HeadInput(tf.keras.Model):
           training: whether batch norm uses the statistics of the batch.
 
         Returns:
-          The same without what is mixed into the last map, and without
-          `UNRECTIFIED_TOP`; the top is the last map, or its average.
+          Those that the head reads, not what is mixed into the last map; the top is
+          the last map, or its average.
         """
-        taps = {name: one for name, one in features.items() if name not in (TOP, UNRECTIFIED_TOP)}
-        maps = readable_taps(taps, self.mixed)
+        maps = {name: features[name] for name in self.kept if name in features}
         if self.mixture is not None:
             maps[self.last] = self.mixture([features[name] for name in self.mixed])
         if self.is_activated:

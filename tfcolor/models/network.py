@@ -23,7 +23,8 @@ class Network(tf.keras.Model):
     A head that samples maps at sparse locations may offer `build_sampler`. In
     training every map then passes through the sampler as the backbone makes it,
     with the same outputs and gradients in less time and memory. No gradient goes
-    from a head whose `only_reads` is True to the backbone.
+    from a head whose `only_reads` is True to the backbone. A head that says which
+    maps it reads, in `read_taps`, reads no others but the top.
 
     An example may be several patches: the backbone then sees them one after the
     other, as a batch of B * T images, and the head gets features of all of them.
