@@ -97,8 +97,8 @@ def test_the_picture_has_a_panel_for_each_column_with_the_best_on_top(measured):
     points = [one.lines[0].get_xdata()[0] for one in first.containers]
     assert points == pytest.approx([one.gain for one in ranking[ACCURACY]])
     assert (first.get_xlabel(), second.get_xlabel()) == (
-        "Accuracy (%), more than B",
-        "Error (m), less than B",
+        "Accuracy (%),\nmore than B",
+        "Error (m),\nless than B",
     )
 
 

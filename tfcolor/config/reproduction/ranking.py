@@ -162,8 +162,8 @@ def draw_ranking(table: Table, ranking: Ranking) -> Figure:
     panels = figure.subplots(1, len(ranking), squeeze=False)[0]
     for axes, (column, standings) in zip(panels, ranking.items(), strict=True):
         _draw_column(axes, standings)
-        label = f"{column.title}, {'less than' if column.lower_is_better else 'more than'}"
-        axes.set_xlabel(f"{label} {titles[table.baseline]}", fontsize=8)
+        more = "less" if column.lower_is_better else "more"
+        axes.set_xlabel(f"{column.title},\n{more} than {titles[table.baseline]}", fontsize=8)
     return figure
 
 
