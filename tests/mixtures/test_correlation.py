@@ -17,8 +17,7 @@ def make(kind, group):
     if kind == "sparse":
         rows = scipy.sparse.csr_matrix(bits.reshape(-1, D).astype(np.uint8))
         samples = SparseSamples(rows, bits.shape[1], polarities)
-    (chunk,) = samples.chunks(N)
-    return samples.correlation, chunk, bits.astype(float)
+    return samples.correlation, samples.chunk(0, N), bits.astype(float)
 
 
 @pytest.fixture(params=GROUPS, ids=str)

@@ -6,7 +6,13 @@ import tensorflow as tf
 
 from tfcolor.mixtures.assignment import log_joint
 from tfcolor.mixtures.bernoulli import BernoulliMixture
-from tfcolor.mixtures.expectation import chunk_size, expect, second_features
+from tfcolor.mixtures.expectation import (
+    MAX_CHUNK,
+    chunk_size,
+    expect,
+    map_chunks,
+    second_features,
+)
 from tfcolor.mixtures.permutations import cyclic_permutations
 from tfcolor.mixtures.samples import DenseSamples, SparseSamples
 
@@ -125,6 +131,22 @@ def test_chunks_are_bounded_whatever_the_number_of_samples():
     assert sizes == [
         chunk_size(DenseSamples(bits), mixture.densities, megabytes) for megabytes in (1, 2, 10**6)
     ]
+
+
+@pytest.mark.parametrize("num_samples", [1, 5, 100, 1000, 1025])
+def test_threads_get_equal_shares_of_all_samples(num_samples):
+    bits, mixture = make(num_samples, (1, 1), 3, 2)
+    sizes = list(map_chunks(DenseSamples(bits), mixture.densities, count_samples, 1))
+    assert sum(sizes) == num_samples
+    assert max(sizes) <= MAX_CHUNK
+    if num_samples > MAX_CHUNK:
+        assert (len(sizes), max(sizes) - min(sizes)) == (4, 3)
+    else:
+        assert len(sizes) == 1
+
+
+def count_samples(correlation, chunk, prepared):
+    return tf.shape(chunk)[0]
 
 
 def test_sums_do_not_depend_on_the_chunks():

@@ -1,31 +1,79 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfcolor.mixtures.pipeline import ChunkPipeline, chunk_pipeline
 
-SIGNATURE = tf.TensorSpec([None], tf.float32)
+CHUNK, FACTOR = tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.float32)
 
 
-def scaled(factor, values):
-    return factor * values
+def weighted_sum(values, factor):
+    return factor * tf.reduce_sum(values)
+
+
+def raised(exponent, values, factor):
+    return factor * values**exponent
+
+
+def reader(chunks):
+    """Returns what reads chunks of float32 [n] by number, an empty one beyond the last."""
+    return lambda index: np.float32(chunks[index] if index < len(chunks) else [])
+
+
+def run(pipeline, chunks, constants):
+    return pipeline.run(reader(chunks), len(chunks), constants)
 
 
 def test_results_come_in_order_for_every_run():
-    pipeline = ChunkPipeline(tf.reduce_sum, SIGNATURE)
-    items = [np.full(size, size, np.float32) for size in (3, 1, 5, 2)]
-    for _ in range(2):
-        assert list(pipeline.run(items)) == [9, 1, 25, 4]
-    assert list(pipeline.run(items[:1])) == [9]
+    pipeline = ChunkPipeline(weighted_sum, CHUNK, FACTOR)
+    chunks = [[3] * 3, [1], [5] * 5, [2] * 2]
+    for factor in (1.0, 2.0):
+        expected = [factor * sum(one) for one in chunks]
+        assert list(run(pipeline, chunks, np.float32(factor))) == expected
+    assert list(run(pipeline, chunks[:1], np.float32(1))) == [9]
 
 
-def test_two_runs_may_alternate():
-    pipeline = ChunkPipeline(tf.reduce_sum, SIGNATURE)
-    first = pipeline.run([np.float32([1]), np.float32([2])])
-    second = pipeline.run([np.float32([3]), np.float32([4])])
-    assert [next(first), next(second), next(first), next(second)] == [1, 3, 2, 4]
+def test_two_runs_may_alternate_with_constants_of_their_own():
+    pipeline = ChunkPipeline(weighted_sum, CHUNK, FACTOR)
+    first = run(pipeline, [[1], [2]], np.float32(1))
+    second = run(pipeline, [[3], [4]], np.float32(10))
+    assert [next(first), next(second), next(first), next(second)] == [1, 30, 2, 40]
+
+
+def test_the_next_run_is_undisturbed_by_one_that_was_left():
+    pipeline = ChunkPipeline(weighted_sum, CHUNK, FACTOR)
+    left = run(pipeline, [[1]] * 100, np.float32(1))
+    assert next(left) == 1
+    left.close()
+    assert list(run(pipeline, [[3], [4]], np.float32(10))) == [30, 40]
+
+
+def test_chunks_and_constants_may_be_any_structure():
+    chunk = tf.SparseTensorSpec([None, 2], tf.float32)
+    pipeline = ChunkPipeline(
+        lambda rows, held: tf.sparse.to_dense(rows) * held[0]["factor"] + held[1],
+        chunk,
+        ({"factor": FACTOR}, CHUNK),
+    )
+    rows = tf.SparseTensor([[0, 1], [1, 0]], [1.0, 2.0], [2, 2])
+    constants = ({"factor": np.float32(2)}, tf.constant([10.0, 20.0]))
+    (result,) = pipeline.run(lambda index: rows, 1, constants)
+    assert result.tolist() == [[10, 22], [14, 20]]
+
+
+def test_what_reading_raises_is_told():
+    def read(index):
+        if not index:
+            raise OSError("the disk is gone")
+        return np.float32([])
+
+    pipeline = ChunkPipeline(weighted_sum, CHUNK, FACTOR)
+    with pytest.raises(tf.errors.OpError, match="the disk is gone"):
+        list(pipeline.run(read, 1, np.float32(1)))
 
 
 def test_a_pipeline_is_built_once():
-    assert chunk_pipeline(scaled, 2.0, SIGNATURE) is chunk_pipeline(scaled, 2.0, SIGNATURE)
-    (result,) = chunk_pipeline(scaled, 3.0, SIGNATURE).run([np.float32([1, 2])])
-    assert result.tolist() == [3, 6]
+    pipeline = chunk_pipeline(raised, 2.0, CHUNK, FACTOR)
+    assert pipeline is chunk_pipeline(raised, 2.0, CHUNK, FACTOR)
+    (result,) = run(chunk_pipeline(raised, 3.0, CHUNK, FACTOR), [[1, 2]], np.float32(10))
+    assert result.tolist() == [10, 80]

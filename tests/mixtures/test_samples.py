@@ -18,15 +18,15 @@ def sparse(bits, num_polarities=1):
 
 
 def test_dense_chunks_are_all_samples_in_order(bits):
-    chunks = list(DenseSamples(bits).chunks(3))
-    assert [len(chunk) for chunk in chunks] == [3, 3, 1]
+    chunks = [DenseSamples(bits).chunk(index, 3) for index in range(4)]
+    assert [len(chunk) for chunk in chunks] == [3, 3, 1, 0]
     assert chunks[0].dtype == np.uint8
     assert (np.concatenate(chunks) == bits).all()
 
 
 def test_sparse_chunks_hold_the_same(bits):
-    chunks = [tf.sparse.to_dense(chunk).numpy() for chunk in sparse(bits).chunks(3)]
-    assert [len(chunk) for chunk in chunks] == [18, 18, 6]
+    chunks = [tf.sparse.to_dense(sparse(bits).chunk(index, 3)).numpy() for index in range(4)]
+    assert [len(chunk) for chunk in chunks] == [18, 18, 6, 0]
     assert (np.concatenate(chunks).reshape(bits.shape) == bits).all()
 
 
@@ -38,7 +38,7 @@ def test_both_know_their_shape_and_select_samples(bits):
 
 
 def test_real_numbers_become_float32(bits):
-    (chunk,) = DenseSamples(bits.astype(np.float64)).chunks(100)
+    chunk = DenseSamples(bits.astype(np.float64)).chunk(0, 100)
     assert chunk.dtype == np.float32
     assert DenseSamples(bits > 0).signature.dtype == tf.uint8
 

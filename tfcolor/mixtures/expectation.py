@@ -16,6 +16,8 @@ from tfcolor.mixtures.samples import Samples
 
 MAX_CHUNK = 1024
 """Samples in a chunk; float32 sums over them stay exact enough."""
+SHARES = 4
+"""Chunks are a multiple of this, so that as many threads end together."""
 SMALLEST = 1e-30
 """What an empty component counts, and the weight of one without samples."""
 
@@ -141,11 +143,11 @@ def map_chunks(
     Yields:
       The results as NumPy arrays.
     """
-    size = chunk_size(samples, densities, chunk_megabytes)
+    count, size = _equal_chunks(samples.shape[0], chunk_size(samples, densities, chunk_megabytes))
     prepared = _prepare(samples.correlation, densities)
-    signature = (samples.signature, tf.nest.map_structure(tf.TensorSpec.from_tensor, prepared))
-    pipeline = chunk_pipeline(work, samples.correlation, signature)
-    yield from pipeline.run((chunk, prepared) for chunk in samples.chunks(size))
+    constants = tf.nest.map_structure(tf.TensorSpec.from_tensor, prepared)
+    pipeline = chunk_pipeline(work, samples.correlation, samples.signature, constants)
+    yield from pipeline.run(lambda index: samples.chunk(index, size), count, prepared)
 
 
 def chunk_size(samples: Samples, densities: Densities, chunk_megabytes: int) -> int:
@@ -163,6 +165,15 @@ def chunk_size(samples: Samples, densities: Densities, chunk_megabytes: int) -> 
     quadratic = 0 if densities.quadratic is None else densities.quadratic[0].size
     numbers = samples.numbers_each + 3 * quadratic + 6 * num_components * num_blocks
     return int(np.clip(chunk_megabytes * 2**20 // (4 * numbers), 1, MAX_CHUNK))
+
+
+def _equal_chunks(num_samples: int, largest: int) -> tuple[int, int]:
+    """Returns a number of chunks that threads can share, and the size of all but the last."""
+    count = -(-num_samples // largest)
+    if count > 1:
+        count = SHARES * -(-count // SHARES)
+    size = -(-num_samples // count)
+    return -(-num_samples // size), size
 
 
 def joint_log_probs(
@@ -215,17 +226,19 @@ def _weighted_sums(
 ) -> tuple[tf.Tensor, ...]:
     """Returns float64 [n] log probabilities, [P, K] counts and weighted sums."""
     joint, baseline, features = joint_log_probs(correlation, chunk, prepared)
-    largest = tf.reduce_max(tf.reduce_max(joint, axis=2), axis=0)
-    likelihoods = tf.exp(joint - largest[:, None])
-    total = tf.reduce_sum(tf.reduce_sum(likelihoods, axis=2), axis=0)
-    responsibilities = likelihoods * (1 / total)[:, None]
+    responsibilities = tf.nn.softmax(joint)
+    peaks = tf.math.log(tf.reduce_max(responsibilities, axis=2))
+    marginals = tf.reduce_max(joint, axis=2) - peaks
+    totals = tf.reduce_logsumexp(marginals, axis=0)
+    if joint.shape[0] > 1:
+        responsibilities *= tf.exp(marginals - totals)[:, :, None]
     sums = [tf.reduce_sum(responsibilities, axis=1)]
     for feature, weights in zip(features, prepared.weights, strict=True):
         factors = responsibilities
         if weights.shape[-1] == 1:
             factors = tf.reduce_sum(responsibilities, axis=2, keepdims=True)
         sums.append(correlation.accumulate(feature, factors))
-    log_probs = baseline + tf.cast(largest + tf.math.log(total), tf.float64)
+    log_probs = baseline + tf.cast(totals, tf.float64)
     return log_probs, *sums
 
 

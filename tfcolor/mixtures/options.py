@@ -18,7 +18,7 @@ class MixtureOptions:
     min_weight: float = option(
         1e-4, "floor of the weights, at most a tenth of their mean", minimum=0.0, maximum=0.5
     )
-    chunk_megabytes: int = option(16, "memory for one chunk of samples", minimum=1)
+    chunk_megabytes: int = option(32, "memory for one chunk of samples", minimum=1)
 
     def weight_floor(self, num_weights: int) -> float:
         """Returns the smallest weight of a mixture.

@@ -1,7 +1,6 @@
 """Complete samples, dense or sparse, read in chunks."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,8 +32,8 @@ class Samples(Protocol):
     def signature(self) -> tf.TypeSpec:
         """Returns what one chunk is."""
 
-    def chunks(self, size: int) -> Iterator[Any]:
-        """Yields chunks of at most `size` samples, in order."""
+    def chunk(self, index: int, size: int) -> Any:
+        """Returns samples `index * size` to `(index + 1) * size`, those that there are."""
 
     def select(self, indices: np.ndarray) -> np.ndarray:
         """Returns float64 [K, P, D], the samples at `indices` (integers [K])."""
@@ -80,10 +79,9 @@ class DenseSamples:
         """Returns what one chunk is."""
         return tf.TensorSpec([None, *self.shape[1:]], self._dtype)
 
-    def chunks(self, size: int) -> Iterator[np.ndarray]:
-        """Yields uint8 or float32 [n, P, D] with at most `size` samples, in order."""
-        for start in range(0, self.shape[0], size):
-            yield np.asarray(self.values[start : start + size], self._dtype)
+    def chunk(self, index: int, size: int) -> np.ndarray:
+        """Returns uint8 or float32 [n, P, D], chunk number `index` of at most `size` samples."""
+        return np.asarray(self.values[index * size : (index + 1) * size], self._dtype)
 
     def select(self, indices: np.ndarray) -> np.ndarray:
         """Returns float64 [K, P, D], the samples at `indices` (integers [K])."""
@@ -139,12 +137,12 @@ class SparseSamples:
         """Returns what one chunk is."""
         return tf.SparseTensorSpec([None, self.shape[2]], tf.float32)
 
-    def chunks(self, size: int) -> Iterator[tf.SparseTensor]:
-        """Yields float32 [n * P, D] with at most `size` samples, in order."""
-        for start in range(0, self.shape[0], size):
-            rows = self.rows[start * self.num_blocks : (start + size) * self.num_blocks].tocoo()
-            places = np.stack([rows.row, rows.col], axis=1).astype(np.int64)
-            yield tf.SparseTensor(places, rows.data.astype(np.float32), rows.shape)
+    def chunk(self, index: int, size: int) -> tf.SparseTensor:
+        """Returns float32 [n * P, D], chunk number `index` of at most `size` samples."""
+        step = size * self.num_blocks
+        rows = self.rows[index * step : (index + 1) * step].tocoo()
+        places = np.stack([rows.row, rows.col], axis=1).astype(np.int64)
+        return tf.SparseTensor(places, rows.data.astype(np.float32), rows.shape)
 
     def select(self, indices: np.ndarray) -> np.ndarray:
         """Returns float64 [K, P, D], the samples at `indices` (integers [K])."""
