@@ -1,6 +1,7 @@
 import statistics
 
 from tfcolor.config.reproduction.digit_tables import SAMPLE_SIZES_TABLE, VARIATIONS_TABLE
+from tfcolor.config.reproduction.pretext_tables import MULTI_PROXY_TABLE, PRETEXT_TABLE
 from tfcolor.config.reproduction.report import format_report, make_records
 from tfcolor.config.reproduction.representation_tables import LOSS_TABLE
 from tfcolor.config.reproduction.tables import VARIANTS_TABLE
@@ -72,6 +73,16 @@ def test_notes_on_the_small_scale_are_left_out_at_full_scale():
         records = make_records("3.2", LOSS_TABLE, {}, scale)
         page = format_report("3.2", LOSS_TABLE, {}, records, "by hand")
         assert ("CamVid" in page) == (scale == "small")
+
+
+def test_a_table_that_nobody_has_published_speaks_of_no_published_numbers():
+    for table, is_published in ((PRETEXT_TABLE, False), (MULTI_PROXY_TABLE, True)):
+        one = {"mean_iou": 0.25, "commands": ["tfcolor evaluate"], "seconds": 1.0}
+        figures = {(table.rows[0].name, "segmentation"): [one]}
+        records = make_records("x", table, figures, "small")
+        page = format_report("x", table, figures, records, "by hand")
+        assert "Mean and standard deviation over the seeds" in page
+        assert ("published" in page) == is_published
 
 
 def test_remarks_on_the_data_are_there_at_both_scales():

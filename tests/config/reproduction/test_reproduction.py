@@ -57,6 +57,25 @@ def test_a_report_shows_what_an_earlier_call_with_other_rows_has_measured(data, 
     assert [command[0] for command in commands].count("evaluate") == 2
 
 
+def test_a_report_is_written_anew_only_when_it_has_something_new(
+    data, commands, monkeypatch, tmp_path
+):
+    written = []
+    write = reproduction.write_text
+    monkeypatch.setattr(
+        reproduction, "write_text", lambda path, text: written.append(text) or write(path, text)
+    )
+    for seeds in (2, 3):
+        written.clear()
+        run_reproduction(
+            ReproduceOptions(
+                "3.2", data=str(data), seeds=seeds, rows=("regression",), output=str(tmp_path / "a")
+            )
+        )
+        # After each measurement that was not there, and at the end.
+        assert len(written) == (3 if seeds == 2 else 2)
+
+
 def test_a_report_has_every_published_number_and_what_was_left_out(data, commands, tmp_path):
     (data / "VOC2007").rmdir()
     options = ReproduceOptions(

@@ -77,14 +77,21 @@ def format_report(
     lines += ["", table.note] if table.note and is_small else []
     lines += ["", table.remark] if table.remark else []
     lines += ["", *_format_table(table, records), ""]
-    lines.append(
-        f"Mean and standard deviation over the seeds; published numbers are those of {table.source}"
-        f" on {table.dataset}. Networks, training images and test images differ, so"
-        f" {table.reading}."
-        if is_small
-        else f"Mean and standard deviation over the seeds, beside the numbers of {table.source}."
-    )
+    lines.append(_explain(table, records, is_small))
     return "\n".join([*lines, "", *sections, *_format_commands(table, measured)]) + "\n"
+
+
+def _explain(table: Table, records: Sequence[Mapping[str, Any]], is_small: bool) -> str:
+    """Returns what the numbers of a table are."""
+    text = "Mean and standard deviation over the seeds"
+    if all(record["published"] is None for record in records):
+        return f"{text}."
+    if not is_small:
+        return f"{text}, beside the numbers of {table.source}."
+    return (
+        f"{text}; published numbers are those of {table.source} on {table.dataset}. Networks,"
+        f" training images and test images differ, so {table.reading}."
+    )
 
 
 def _format_commands(table: Table, measured: Measured) -> list[str]:

@@ -37,7 +37,7 @@ def run_reproduction(options: ReproduceOptions) -> Path:
 
     Returns:
       The report, a Markdown file. `report.json` and pictures lie beside it; those
-      of a table are written anew after every measurement.
+      of a table are written anew after every measurement that was not there.
 
     Raises:
       UsageError: if the options do not fit together.
@@ -65,15 +65,22 @@ class Measurements:
     def __init__(self) -> None:
         self._figures: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
 
-    def add(self, job: Job, figures: dict[str, Any]) -> None:
+    def add(self, job: Job, figures: dict[str, Any]) -> bool:
         """Adds what a job has measured, in the place of what was there.
 
         Args:
           job: whose.
           figures: from `measure_cell`.
+
+        Returns:
+          Whether it differs from what was there.
         """
+        is_new = False
         for column in job.columns:
-            self._figures.setdefault((job.row.name, column.name), {})[job.seed] = figures
+            seeds = self._figures.setdefault((job.row.name, column.name), {})
+            is_new |= seeds.get(job.seed) != figures
+            seeds[job.seed] = figures
+        return is_new
 
     def by_cell(self) -> Measured:
         """Returns the figures of every cell in the order of the seeds."""
@@ -106,17 +113,18 @@ def _reproduce_table(options: ReproduceOptions) -> Path:
                 one = measure_cell(job.subject, job.measure, job.seed, place)
             except UserError as error:
                 failures.append(f"{job.title}: {error}")
-                note = failures[-1]
+                note, is_new = failures[-1], True
             else:
-                measured.add(job, one)
+                is_new = measured.add(job, one)
                 note = f"{job.title}: {_format_figures(job, one)}"
-            _write_report(options, measured, [*plan.gaps, *failures], output)
+            if is_new:
+                _write_report(options, measured, [*plan.gaps, *failures], output)
             progress.advance(note=note)
     colorizers = find_colorizers(plan.jobs)
     if colorizers and options.scale == SMALL and not failures:
         photographs = _choose_photographs(place.images[COLORIZATION].test)
         make_pictures(colorizers, photographs, place, output)
-        _write_report(options, measured, plan.gaps, output)
+    _write_report(options, measured, [*plan.gaps, *failures], output)
     if failures:
         raise UserError(f"{len(failures)} measurements failed; the first: {failures[0]}")
     return output / "report.md"
