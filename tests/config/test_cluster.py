@@ -46,6 +46,10 @@ def test_other_strategies_need_no_cluster(monkeypatch):
     [
         (("--precision=mixed_float16",), "--precision=mixed_float16 with"),
         (("--task=distillation",), "--task=distillation with"),
+        (
+            ("--task=deep_clustering", "--batch_size=32"),
+            "its targets are made anew round by round",
+        ),
         (("--task=rotation,rotation", "--split_weights"), "--split_weights with"),
         (("--task=rotation,rotation", "--task_order=round_robin"), "--task_order=round_robin with"),
         (
@@ -59,6 +63,7 @@ def test_what_cannot_be_trained_so_is_refused(stand_in, flags, message, capsys, 
     arguments = ["--strategy=parameter_server", f"--run_dir={tmp_path}/run", *flags]
     assert execute(COMMAND, arguments) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("task", ["simclr", "exemplar"])

@@ -157,9 +157,6 @@ def build_cluster(
 
     Returns:
       The run, whose members measure what a group last read; and its groups.
-
-    Raises:
-      UsageError: if a task has rounds.
     """
     options = experiment.distribution
     workers = share_workers(options.task_workers, len(run.members), _count_processes("worker"))
@@ -239,12 +236,6 @@ def _copy_member(experiment: Experiment, run: Run, task: int) -> Member:
 
 def _source(experiment: Experiment, tasks: Sequence[Task]) -> BatchSource:
     """Returns what makes the batches of all tasks."""
-    for task in tasks:
-        if isinstance(task, RoundTask):
-            raise UsageError(
-                f"--task={task.name}: its targets are made anew round by round, which"
-                f" --strategy={STRATEGY} cannot do"
-            )
     sizes = [member.batch_size for member in experiment.members]
     return BatchSource(tasks, sizes, experiment.seeds)
 
@@ -269,3 +260,9 @@ def _check(experiment: Experiment) -> None:
     for flag, is_given in reasons.items():
         if is_given:
             raise UsageError(f"{flag} with --strategy={STRATEGY}: expected another strategy")
+    for member in experiment.members:
+        if isinstance(TASKS[member.name](member.options, {}), RoundTask):
+            raise UsageError(
+                f"--task={member.name}: its targets are made anew round by round, which"
+                f" --strategy={STRATEGY} cannot do"
+            )

@@ -142,7 +142,8 @@ class DistributionOptions:
 
     strategy: str = option(
         "auto",
-        "auto: all GPUs, or one device; multi_worker and parameter_server read TF_CONFIG",
+        "auto: all GPUs, or one device; multi_worker and parameter_server read TF_CONFIG;"
+        " on parameter_server, losses that compare examples compare those of a worker's share",
         choices=("auto", "one_device", "mirrored", "multi_worker", "parameter_server"),
     )
     synchronization: str = option(
