@@ -55,7 +55,8 @@ def test_page_shows_both_numbers_and_the_commands():
     (line,) = [line for line in page.splitlines() if line.startswith("| + chromatic fading")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == ["+ chromatic fading", "0.299", "0.300 ± 0.000", "24.45", "24.25 ± 0.35"]
-    assert "- + chromatic fading: `tfcolor train`, then `tfcolor evaluate`" in page
+    told = "- + chromatic fading, 2 seeds, 0:00:20: `tfcolor train`, then `tfcolor evaluate`"
+    assert told in page
     assert "distance to gray" in page
 
 
@@ -65,7 +66,7 @@ def test_cells_of_one_row_with_other_commands_are_told_apart():
     figures["fading", "psnr"] = [one]
     records = make_records("2.2", VARIANTS_TABLE, figures, "small")
     page = format_report("2.2", VARIANTS_TABLE, figures, records, "by hand")
-    assert "- + chromatic fading (PSNR (dB)): `tfcolor other`" in page
+    assert "- + chromatic fading (PSNR (dB)), 1 seed, 0:00:10: `tfcolor other`" in page
 
 
 def test_notes_on_the_small_scale_are_left_out_at_full_scale():

@@ -1,5 +1,6 @@
 """What a reproduction found: one page for people, one file for programs."""
 
+import datetime
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,18 +96,33 @@ def _explain(table: Table, records: Sequence[Mapping[str, Any]], is_small: bool)
 
 
 def _format_commands(table: Table, measured: Measured) -> list[str]:
-    """Returns the commands of every cell, those of equal cells once."""
-    lines = ["## Commands", ""]
+    """Returns the commands of every cell and what they took, those of equal cells once."""
+    lines = [
+        "## Commands",
+        "",
+        "For the first seed; times are of all seeds and all that led to them.",
+    ]
+    lines.append("")
     for row in table.rows:
         shown: dict[str, list[str]] = {}
+        effort: dict[str, str] = {}
         for column in table.columns:
-            for one in measured.get((row.name, column.name), ())[:1]:
+            seeds = measured.get((row.name, column.name), ())
+            for one in seeds[:1]:
                 text = ", then ".join(f"`{command}`" for command in one["commands"])
                 shown.setdefault(text, []).append(column.title)
+                effort.setdefault(text, _format_effort(seeds))
         for text, titles in shown.items():
             which = "" if len(shown) == 1 else f" ({', '.join(titles)})"
-            lines.append(f"- {row.title}{which}: {text}")
+            lines.append(f"- {row.title}{which}, {effort[text]}: {text}")
     return lines
+
+
+def _format_effort(seeds: Sequence[Mapping[str, Any]]) -> str:
+    """Returns how many seeds a cell has, and what they took."""
+    count = f"{len(seeds)} seeds" if len(seeds) > 1 else "1 seed"
+    duration = datetime.timedelta(seconds=round(sum(one["seconds"] for one in seeds)))
+    return f"{count}, {duration}"
 
 
 def _format_table(table: Table, records: Sequence[Mapping[str, Any]]) -> list[str]:
