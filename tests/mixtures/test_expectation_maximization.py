@@ -118,6 +118,7 @@ import scipy.sparse
 import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
+tf.config.experimental.enable_op_determinism()
 from tfcolor.mixtures.bernoulli import BernoulliOptions
 from tfcolor.mixtures.expectation_maximization import fit_mixture
 from tfcolor.mixtures.gaussian import GaussianOptions

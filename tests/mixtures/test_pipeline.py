@@ -1,7 +1,12 @@
+import gc
+import threading
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.command_process import FORKING
 from tfcolor.mixtures.pipeline import ChunkPipeline, chunk_pipeline
 
 CHUNK, FACTOR = tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.float32)
@@ -46,6 +51,52 @@ def test_the_next_run_is_undisturbed_by_one_that_was_left():
     assert next(left) == 1
     left.close()
     assert list(run(pipeline, [[3], [4]], np.float32(10))) == [30, 40]
+
+
+def test_samples_are_let_go_after_a_run():
+    pipeline = ChunkPipeline(weighted_sum, CHUNK, FACTOR)
+    read = Reader(np.ones(6, np.float32))
+    samples = weakref.ref(read.values)
+    assert list(pipeline.run(read, 2, np.float32(1))) == [3, 3]
+    del read
+    gc.collect()
+    assert samples() is None
+
+
+class Reader:
+    """Reads three numbers of an array at a time."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __call__(self, index):
+        return self.values[3 * index : 3 * index + 3]
+
+
+def test_chunks_are_worked_on_at_once_in_a_deterministic_tensorflow():
+    process = FORKING.Process(target=meet_in_pairs)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+
+
+def meet_in_pairs():
+    """Runs four chunks whose work waits for that on another one."""
+    tf.config.threading.set_intra_op_parallelism_threads(2)
+    tf.config.threading.set_inter_op_parallelism_threads(4)
+    tf.config.experimental.enable_op_determinism()
+    barrier = threading.Barrier(2)
+
+    def meet(values):
+        barrier.wait(timeout=30)
+        return values
+
+    def work(values, factor):
+        (met,) = tf.numpy_function(meet, [values], [tf.float32], stateful=False)
+        return factor * tf.reduce_sum(tf.ensure_shape(met, [None]))
+
+    pipeline = ChunkPipeline(work, CHUNK, FACTOR)
+    assert list(run(pipeline, [[1], [2], [3], [4]], np.float32(2))) == [2, 4, 6, 8]
 
 
 def test_chunks_and_constants_may_be_any_structure():

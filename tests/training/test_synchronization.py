@@ -196,6 +196,48 @@ def test_slowest_workers_of_a_step_are_not_waited_for():
         take(1, groups, step_time, num_backups=4)
 
 
+def test_a_late_worker_finishes_before_it_is_asked_again():
+    def step_time(place, step):
+        return 3.0 if place.worker else 10.0 if step == 0 else 1.0
+
+    groups = plan_groups("hybrid", (2,))
+    events = take(5, groups, step_time, num_backups=1)
+    assert [event.seconds for event in events] == [3.0, 6.0, 9.0, 11.0, 12.0]
+    assert [event.places[0].worker for event in events] == [1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(("num_workers", "num_backups"), [(4, 1), (8, 3), (3, 0)])
+def test_backups_agree_with_workers_that_run_one_by_one(num_workers, num_backups):
+    generator = np.random.default_rng(num_workers)
+    times = generator.lognormal(0, 1, (num_workers, 200))
+    groups = plan_groups("hybrid", (num_workers,))
+    events = take(200, groups, lambda place, step: times[place.worker, step], num_backups)
+    expected = ends_one_by_one(times, num_workers - num_backups)
+    np.testing.assert_allclose([event.seconds for event in events], expected)
+
+
+def ends_one_by_one(times, wanted):
+    """Returns when each step has enough answers, worker by worker and event by event."""
+    num_workers, num_steps = times.shape
+    busy = [(times[worker, 0], worker, 0) for worker in range(num_workers)]
+    idle, answers, ends = set(), 0, []
+    while len(ends) < num_steps:
+        busy.sort()
+        now, worker, step = busy.pop(0)
+        idle.add(worker)
+        answers += step == len(ends)
+        if answers == wanted:
+            ends.append(now)
+            answers = 0
+        elif step == len(ends):
+            continue
+        due = len(ends)
+        asked = idle if not answers and ends and ends[-1] == now else {worker}
+        busy += [(now + times[one, due], one, due) for one in asked if due < num_steps]
+        idle -= asked
+    return ends
+
+
 def test_a_dropped_gradient_is_not_in_the_mean():
     groups = plan_groups("hybrid", (2,))
 

@@ -1,5 +1,6 @@
 """Who waits for whom: groups of workers, and the order of their updates."""
 
+import functools
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
@@ -168,12 +169,13 @@ def order_updates(
 
     A group begins a step when its update before is applied, and ends it when all
     of its workers have finished but the slowest `num_backups` of each task, whose
-    gradients are thrown away. Of updates at the same time the first group's is
-    first.
+    gradients are thrown away. These finish what they have begun before they are asked
+    again, for the step that is due then. Of updates at the same time the first group's
+    is first.
 
     Args:
       groups: who waits for whom.
-      step_time: asked once for each worker and step.
+      step_time: asked once for each worker and step, which it may not come to.
       num_backups: workers of each task and group that are not waited for.
 
     Yields:
@@ -193,28 +195,42 @@ def order_updates(
         )
     queue: list[tuple[float, int, int, tuple[Place, ...]]] = []
     read = [0] * len(groups)
+    free: dict[Place, float] = {}
+    finish = functools.partial(_finish, free, step_time, num_backups)
     for number, group in enumerate(groups):
-        seconds, places = _finish(group, 0, step_time, num_backups)
-        heapq.heappush(queue, (seconds, number, 0, places))
+        end, places = finish(group, 0, 0.0)
+        heapq.heappush(queue, (end, number, 0, places))
     applied = 0
     while True:
         now, number, step, places = heapq.heappop(queue)
         yield UpdateEvent(now, number, step, places, applied - read[number])
         applied += 1
         read[number] = applied
-        seconds, places = _finish(groups[number], step + 1, step_time, num_backups)
-        heapq.heappush(queue, (now + seconds, number, step + 1, places))
+        end, places = finish(groups[number], step + 1, now)
+        heapq.heappush(queue, (end, number, step + 1, places))
 
 
 def _finish(
-    group: Group, step: int, step_time: StepTime, num_backups: int
+    free: dict[Place, float],
+    step_time: StepTime,
+    num_backups: int,
+    group: Group,
+    step: int,
+    begin: float,
 ) -> tuple[float, tuple[Place, ...]]:
-    """Returns how long a group computes, and who is in time."""
-    longest, kept = 0.0, []
+    """Returns when a step ends that a group begins, and who is in time.
+
+    Notes when each worker has finished what it has begun.
+    """
+    last, kept = begin, []
     for task in group.tasks:
-        seconds = {place: step_time(place, step) for place in group.places_of(task)}
-        in_time = sorted(seconds, key=lambda place: seconds[place])
+        starts = {place: max(begin, free.get(place, 0.0)) for place in group.places_of(task)}
+        ends = {place: start + step_time(place, step) for place, start in starts.items()}
+        in_time = sorted(ends, key=lambda place: ends[place])
         in_time = in_time[: len(in_time) - num_backups]
-        longest = max(longest, seconds[in_time[-1]])
+        end = ends[in_time[-1]]
+        # Who is busy with an earlier step until this one ends is not asked for it.
+        free |= {place: ends[place] for place in ends if starts[place] < end or place in in_time}
+        last = max(last, end)
         kept += sorted(in_time)
-    return longest, tuple(kept)
+    return last, tuple(kept)
