@@ -255,6 +255,7 @@ def joint_run(tiny_flags, tmp_path_factory):
     for task, network in enumerate(networks):
         for _, own in network.statistics.pairs():
             own.assign(tf.fill(own.shape, tf.cast(3 + task, own.dtype)))
+    joint.average_statistics()
     for number, variable in enumerate(joint.trainable_variables):
         variable.assign(tf.random.stateless_normal(variable.shape, [1, number], stddev=0.1))
     Checkpoints(run / "checkpoints", tf.train.Checkpoint(network=joint), 1, is_chief=True).save(1)
@@ -263,7 +264,7 @@ def joint_run(tiny_flags, tmp_path_factory):
 
 def test_either_task_of_a_joint_run_can_be_loaded(joint_run):
     network, origin = load_network(joint_run, "last", task="colorization")
-    other, other_origin = load_network(joint_run, "last")
+    other, other_origin = load_network(joint_run, "last", task="classification")
     assert [one["task"] for one in (origin, other_origin)] == ["colorization", "classification"]
     for one, same in zip(
         network.backbone.trainable_variables, other.backbone.trainable_variables, strict=True
@@ -278,6 +279,23 @@ def test_either_task_of_a_joint_run_can_be_loaded(joint_run):
     reader = tf.train.load_checkpoint(str(joint_run / "checkpoints/ckpt-1"))
     key = "network/heads/1/hidden/kernel/.ATTRIBUTES/VARIABLE_VALUE"
     np.testing.assert_array_equal(network.head.hidden.kernel, reader.get_tensor(key))
+
+
+def test_the_backbone_of_a_joint_run_has_the_mean_of_its_tasks_statistics(joint_run):
+    network, _ = load_network(joint_run, "last")
+    for shared, _ in TaskStatistics(network.backbone).pairs():
+        value = 3 if shared.dtype.is_integer else 3.5
+        np.testing.assert_array_equal(shared, np.full(shared.shape, value))
+
+
+def test_a_backbone_may_take_three_channels_though_no_task_sees_colors(tiny_flags):
+    for flags, channels in (((), 1), (("--three_channels",), 3)):
+        flag_values = define_flags(COMMAND)
+        flag_values(["train", *tiny_flags, *flags])
+        experiment = read_experiment(flag_values)
+        task = build_task(experiment, {})
+        assert build_network(experiment, task).backbone.input_channels == channels
+        assert task.as_input(tf.zeros([1, 2, 2, 3])).shape == [1, 2, 2, channels]
 
 
 def test_a_joint_run_colors(joint_run):

@@ -136,3 +136,16 @@ def test_a_joint_run_gives_its_experiment_back(tmp_path):
     loaded = load_experiment(tmp_path)
     assert loaded == read_experiment(flag_values)
     assert [member.data.images for member in loaded.members] == ["a b", "c,d"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--task=colorization,segmentation",), 0),
+        (("--task=colorization,rotation,jigsaw",), 1),
+        (("--task=classification,rotation", "--classification_input=color"), 0),
+    ],
+)
+def test_the_observer_is_the_first_task_that_sees_colors(flags, expected):
+    experiment = read_experiment(_flags(*flags))
+    assert experiment.select_observer() == dataclasses.replace(experiment, selected=expected)

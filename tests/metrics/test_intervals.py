@@ -64,7 +64,7 @@ def test_bad_options_are_rejected(options):
 
 def test_one_sample_is_compared_as_by_student():
     sample, control = [3.0, 4.5, 4.0, 5.5], [1.0, 2.5, 2.0]
-    found = control_intervals({"one": sample}, control)["one"]
+    found = control_intervals({"one": sample, "b": control}, {"one": "b"})["one"]
     student = scipy.stats.ttest_ind(sample, control).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((student.low, student.high))
     assert found.mean == pytest.approx(np.mean(sample) - np.mean(control)) and found.is_positive
@@ -82,7 +82,7 @@ def test_intervals_hold_together_at_least_as_often_as_they_promise():
 
 def test_intervals_are_about_those_of_dunnett():
     values = np.random.default_rng(1).normal(size=(6, 30))
-    found = control_intervals(dict(zip("abcde", values[1:], strict=True)), values[0])
+    found = control_intervals(dict(zip("xabcde", values, strict=True)), dict.fromkeys("abcde", "x"))
     dunnett = scipy.stats.dunnett(*values[1:], control=values[0], random_state=0)
     exact = dunnett.confidence_interval(0.95)
     width, exact_width = found["a"].high - found["a"].low, exact.high[0] - exact.low[0]
@@ -103,7 +103,7 @@ def test_an_interval_knows_on_which_side_of_zero_it_lies():
 
 
 def test_nothing_compared_has_no_intervals():
-    assert not control_intervals({}, [2.0])
+    assert not control_intervals({"a": [2.0]}, {})
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_nothing_compared_has_no_intervals():
 )
 def test_too_few_numbers_are_rejected(samples, control, message):
     with pytest.raises(ValueError, match=message):
-        control_intervals(samples, control)
+        control_intervals(samples | {"b": control}, {"a": "b"})
 
 
 def test_a_bad_level_of_several_intervals_is_rejected():
     with pytest.raises(ValueError, match=r"level 1\.0: expected between 0 and 1"):
-        control_intervals({"a": [1.0]}, [1.0, 2.0], level=1.0)
+        control_intervals({"a": [1.0], "b": [1.0, 2.0]}, {"a": "b"}, level=1.0)

@@ -355,3 +355,39 @@ def test_what_cannot_be_is_refused():
         Update(SharedNetwork(backbone, pairs), options, JointOptions(), use_loss_scaling=False)
     with pytest.raises(ValueError, match="network 0 lacks variables of the backbone"):
         Update(SharedNetwork(backbone, (head,)), options, JointOptions(), use_loss_scaling=False)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "rmsprop", "multi_adam"])
+def test_updates_of_single_tasks_move_as_far_as_one_of_all(optimizer):
+    options = {"optimizer": optimizer, "weight_decay": 0.1, "learning_rate": 0.01}
+    joint = _build(options)
+    backbone = _Part()
+    alone = [
+        Update(
+            SharedNetwork(backbone, (_Pair(backbone, _Part(width=1)),), ("a",)),
+            OptimizationOptions(**{**PLAIN, **options}),
+            JointOptions(),
+            use_loss_scaling=False,
+            num_peers=2,
+        )
+        for _ in range(2)
+    ]
+    run = tf.distribute.get_strategy().run
+    for update in (joint, *alone):
+        update.set_rate(0.01)
+    for _ in range(3):
+        _apply(joint, FIRST, SECOND)
+        before = [one.numpy() for one in alone[0].variables_of()[:2]]
+        moves = []
+        for update, gradients in zip(alone, (FIRST, SECOND), strict=True):
+            # Both read the same backbone, as workers do, and add what they find.
+            for variable, value in zip(update.variables_of(), before, strict=False):
+                variable.assign(value)
+            run(update.apply, args=({0: _with_head(gradients)},))
+            moves.append([one.numpy() for one in update.variables_of()[:2]])
+        for index, variable in enumerate(alone[0].variables_of()[:2]):
+            variable.assign(moves[0][index] + moves[1][index] - before[index])
+    # One after the other, the decay of the second sees what the first has done.
+    tolerance = 1e-6 if optimizer == "momentum" else 2e-3
+    for one, same in zip(joint.variables_of()[:2], backbone.variables, strict=False):
+        np.testing.assert_allclose(one, same, rtol=tolerance)

@@ -238,7 +238,7 @@ def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
       UserError: if the folder is not a run or has no whole checkpoint.
     """
     network, origin = load_network(run_dir, checkpoint, policy="float32")
-    trained = TrainedNetwork(network, load_experiment(run_dir).task, origin)
+    trained = TrainedNetwork(network, load_experiment(run_dir).select_observer().task, origin)
     return ObservedNetwork(run_dir, network.backbone, trained.inputs)
 
 

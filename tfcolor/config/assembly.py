@@ -49,7 +49,9 @@ def build_task(experiment: Experiment, readers: Mapping[str, ExampleReader], **p
 
 
 def sees_color(experiment: Experiment) -> bool:
-    """Returns whether any task of an experiment sees colors."""
+    """Returns whether any task of an experiment sees colors, or its flags ask for them."""
+    if experiment.run.three_channels:
+        return True
     tasks = [TASKS[member.name](member.options, {}) for member in experiment.members]
     return any(task.input_channels > 1 for task in tasks)
 
@@ -225,7 +227,8 @@ def load_network(
     Raises:
       UserError: if the folder is not a run or has no whole checkpoint.
     """
-    experiment = load_experiment(run_dir).select(task)
+    experiment = load_experiment(run_dir)
+    experiment = experiment.select(task) if task else experiment.select_observer()
     tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
     prefixes = find_checkpoints(Path(run_dir), checkpoint)
@@ -234,7 +237,7 @@ def load_network(
     step = restore_first_whole(holder, prefixes)
     if step is None:
         raise UserError(f"{run_dir} has no checkpoint yet: train it first")
-    if statistics is not None:
+    if statistics is not None and task:
         statistics.copy_to_layers()
     origin = {
         "run": str(run_dir),

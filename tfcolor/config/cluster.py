@@ -168,6 +168,7 @@ def build_cluster(
                 run.optimization,
                 JointOptions(task_weights=(weight,)),
                 use_loss_scaling=False,
+                num_peers=len(run.members),
             )
             for member, weight in zip(run.members, weights, strict=True)
         )

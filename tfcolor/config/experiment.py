@@ -43,6 +43,11 @@ class RunOptions:
         " the others, in the order of --task",
     )
     backbone: str = option("vgg16", "the network below the head", choices=tuple(BACKBONES))
+    three_channels: bool = option(
+        False,
+        "whether the backbone takes three channels though no task sees colors, with lightness in"
+        " each, as it does beside tasks that see them",
+    )
     field_of_view_blocks: int = option(
         0, "pools and 3x3 convolutions of 1024 features that follow the backbone", minimum=0
     )
@@ -183,6 +188,20 @@ class Experiment:
         """
         names = [member.name for member in self.members]
         return dataclasses.replace(self, selected=names.index(task)) if task in names else self
+
+    def select_observer(self) -> "Experiment":
+        """Returns this experiment with the first task selected that sees colors.
+
+        For what measures the backbone, whatever it was trained for: gray photographs
+        would not show what colors have taught it.
+
+        Returns:
+          An experiment that differs in `selected` alone; this one if no task does.
+        """
+        inputs = [getattr(member.options, "input", "gray") for member in self.members]
+        if "color" not in inputs:
+            return self
+        return dataclasses.replace(self, selected=inputs.index("color"))
 
 
 def read_experiment(flag_values: flags.FlagValues) -> Experiment:

@@ -135,36 +135,39 @@ def pooled_quantile(samples: Sequence[ArrayLike], num_intervals: int, level: flo
 
 
 def control_intervals(
-    samples: Mapping[str, Sequence[float]], control: Sequence[float], *, level: float = LEVEL
+    samples: Mapping[str, Sequence[float]], controls: Mapping[str, str], *, level: float = LEVEL
 ) -> dict[str, Interval]:
-    """Returns by how much the means of several samples differ from that of one.
+    """Returns by how much the means of samples differ from those of their controls.
 
-    The deviation is pooled over all samples, and the intervals are widened after
-    Bonferroni so that all of them hold together with probability `level`.
+    The deviation is pooled over all samples and controls, and the intervals are
+    widened after Bonferroni so that all of them hold together with probability
+    `level`.
 
     Args:
       samples: float, at least one number each, by name.
-      control: float, at least one number.
+      controls: the name of the sample that one is compared with, by its name.
       level: in (0, 1).
 
     Returns:
-      The difference of each mean to that of the control.
+      The difference of the mean of each sample that has a control to that of it.
 
     Raises:
       ValueError: if a sample is empty, none has two numbers, or the level is out of
         range.
 
     Example:
-      >>> found = control_intervals({"a": [4.0, 4.2]}, [1.0, 1.4])["a"]
+      >>> found = control_intervals({"a": [4.0, 4.2], "b": [1.0, 1.4]}, {"a": "b"})["a"]
       >>> print(f"{found.mean:.1f} in {found.low:.1f} to {found.high:.1f}")
       2.9 in 1.9 to 3.9
     """
-    if not all(len(one) for one in (control, *samples.values())):
+    involved = {name: samples[name] for pair in controls.items() for name in pair}
+    if not all(len(one) for one in involved.values()):
         raise ValueError("a sample without numbers: expected at least one")
-    half = pooled_quantile([control, *samples.values()], len(samples), level) if samples else 0.0
+    half = pooled_quantile([*involved.values()], len(controls), level) if controls else 0.0
     return {
         name: Interval.around(
-            float(np.mean(one) - np.mean(control)), half * np.sqrt(1 / len(one) + 1 / len(control))
+            float(np.mean(samples[name]) - np.mean(samples[control])),
+            half * np.sqrt(1 / len(samples[name]) + 1 / len(samples[control])),
         )
-        for name, one in samples.items()
+        for name, control in controls.items()
     }

@@ -67,6 +67,7 @@ class Update(tf.Module):
       options: the optimizer, decay and multipliers.
       joint: weights of the tasks, and who owns the backbone's channels.
       use_loss_scaling: for float16, whose small gradients would vanish.
+      num_peers: updates of single tasks that move the backbone, this one included.
 
     Raises:
       UsageError: if there are other than one weight per task, or nothing to
@@ -89,8 +90,10 @@ class Update(tf.Module):
         joint: JointOptions,
         *,
         use_loss_scaling: bool,
+        num_peers: int = 1,
     ) -> None:
         super().__init__(name="update")
+        self._num_peers = num_peers
         self._options, self._names = options, shared.names
         self._splits_weights = joint.split_weights
         self._weights = weights_of_tasks(joint, len(shared.networks))
@@ -151,10 +154,11 @@ class Update(tf.Module):
 
     def set_rate(self, rate: float) -> None:
         """Sets the learning rate of the following steps."""
-        share = 1 if self._options.optimizer == "rmsprop" else len(self.optimizers)
+        if self._options.optimizer != "rmsprop":
+            rate /= len(self.optimizers) * self._num_peers
         for optimizer, weight in zip(self.optimizers, self._weights, strict=False):
             # An optimizer of its own divides a task's weight out of its gradient.
-            optimizer.learning_rate = rate * weight / share if self._has_own else rate
+            optimizer.learning_rate = rate * weight if self._has_own else rate
 
     def slots_of_backbone(self) -> list[tf.Variable]:
         """Returns the optimizer's memory of the backbone: count, momentum, squares."""

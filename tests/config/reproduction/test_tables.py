@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from tfcolor.config.command import define_flags
+from tfcolor.backbones import BACKBONES
 from tfcolor.config.assembly import build_network, build_task
 from tfcolor.config.experiment import read_experiment
 from tfcolor.config.parts_runs import read_fit_experiment
 from tfcolor.config.reproduction import CURVES, FIGURES, TABLES
 from tfcolor.config.reproduction.layout import locate_images
 from tfcolor.config.reproduction.study import FIT_PARTS, SCALES, SMALL, TRAIN, Training
+from tfcolor.data.options import DataOptions, open_readers
 from tfcolor.evaluate import COMMAND as EVALUATE
 from tfcolor.evaluation.protocols import PROTOCOLS
 from tfcolor.fit_parts import COMMAND as FIT
 from tfcolor.models.freezing import freeze_through
+from tfcolor.tasks.base import IncompleteOptions
 from tfcolor.train import COMMAND as TRAINING
 
 ROOT = Path(__file__).parents[3]
@@ -145,6 +148,29 @@ def test_every_flagfile_of_a_table_trains_something():
     elsewhere = {f"configs/{name}.cfg" for name in others}
     assert {str(path.relative_to(ROOT)) for path in files} == used - elsewhere
     assert elsewhere < used
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_view_fits_its_network(scale, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    readers = open_readers(DataOptions(images="builtin:digits", heldout_fraction=0.1))
+    checked = set()
+    for training in trainings_of(scale):
+        experiment = parse(training)
+        if training.command != TRAIN:
+            continue
+        side = BACKBONES[experiment.run.backbone].canonical_size
+        for member in experiment.members:
+            if not isinstance(member.options, IncompleteOptions) or member.name in ANNOTATED:
+                continue
+            completed = member.options.completed(readers, side)
+            assert completed == completed.completed(readers, side), training.name
+            checked.add(member.name)
+    assert {"classification", "linear_probe", "relative_position", "exemplar"} <= checked
+
+
+ANNOTATED = {"depth", "detection", "segmentation", "multilabel", "distillation"}
+"""Tasks whose options are completed from annotations that digits do not have."""
 
 
 def test_every_small_training_ends_within_an_hour_or_so(monkeypatch):

@@ -26,6 +26,12 @@ _SMALL_BATCHES = {"rp": 16, "col": 8, "ex": 16, "ms": 8}
 """Examples of about as many pixels: two patches of 64 pixels, or a view of 128."""
 _SMALL_LABELS = 14
 """Examples of 96 pixels, likewise."""
+_LIKE_PRETEXT_TASKS = (
+    "--resnet101_v2_output_stride=8",
+    "--momentum=0.9",
+    "--weight_decay=0",
+)
+"""What the published recipe of labels has otherwise, which is one for 100 epochs."""
 _LAST_UNIT = {SMALL: "block3_unit4", FULL: "block3_unit23"}
 NAMES = {
     "rp": ("rp",),
@@ -117,6 +123,7 @@ def from_labels(scale: str) -> Training:
     flags = (
         f"--image_range=0:{NUM_PRETRAINING}",
         "--heldout_fraction=0",
+        *_LIKE_PRETEXT_TASKS,
         f"--batch_size={_SMALL_LABELS}",
         f"--num_steps={NUM_CHECKPOINTS * SMALL_STEPS}",
         f"--checkpoint_every_steps={SMALL_STEPS}",

@@ -1,15 +1,15 @@
-"""The rows of a table in order of what they gain over one of them."""
+"""The rows of a table in order of what they gain over one of them, or over their parts."""
 
 import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfcolor.analysis.figures import BLUE, GRAY, RED, strip_axes
 from tfcolor.config.reproduction.report import Measured
-from tfcolor.config.reproduction.study import Column, Row, Table
+from tfcolor.config.reproduction.study import Column, Table
 from tfcolor.metrics.intervals import LEVEL, Interval, control_intervals
 
 
@@ -18,9 +18,9 @@ class Standing:
     """How one row stands in a column.
 
     Args:
-      title: of the row.
-      gain: how much better than the baseline, in the unit of the column; negative
-        if it is worse.
+      title: of the row, and of the one that it is compared with where that varies.
+      gain: how much better than that one, in the unit of the column; negative if it
+        is worse.
       interval: of the gain; None for the baseline, and without several seeds.
     """
 
@@ -45,53 +45,73 @@ Ranking = dict[Column, list[Standing]]
 def rank_rows(table: Table, measured: Measured) -> Ranking:
     """Returns how all rows compare with the baseline of a table, best first.
 
+    Rows with parts are compared with the best of their parts instead, and no others
+    are. The best by its mean: a row that is surely better than that one is better
+    than each of them.
+
     Args:
-      table: with a baseline, or without.
+      table: with a baseline, with rows that have parts, or without either.
       measured: the figures so far.
 
     Returns:
       Standings by column, of the rows that have been measured. Columns in which the
       baseline or everything else is missing are left out.
     """
-    baselines = [row for row in table.rows if row.name == table.baseline]
-    ranking = {
-        column: _rank_column(table.rows, baseline, column, measured)
-        for baseline in baselines
-        for column in table.columns
-    }
-    return {column: standings for column, standings in ranking.items() if len(standings) > 1}
+    ranking = {column: _rank_column(table, column, measured) for column in table.columns}
+    return {column: standings for column, standings in ranking.items() if standings}
 
 
-def _rank_column(
-    rows: Sequence[Row], baseline: Row, column: Column, measured: Measured
-) -> list[Standing]:
-    """Returns the standings of one column, none without the baseline."""
+def _rank_column(table: Table, column: Column, measured: Measured) -> list[Standing]:
+    """Returns the standings of one column, none without anything to compare with."""
     sign = -1.0 if column.lower_is_better else 1.0
     values = {
-        row.name: [sign * value for one in seeds if (value := column.read(one)) is not None]
-        for row in rows
+        row.name: numbers
+        for row in table.rows
         if (seeds := measured.get((row.name, column.name)))
+        and (numbers := [sign * value for one in seeds if (value := column.read(one)) is not None])
     }
-    others = {name: one for name, one in values.items() if one}
-    control = others.pop(baseline.name, None)
-    if control is None:
+    controls = _choose_controls(table, values)
+    if not controls:
         return []
-    has_deviation = any(len(one) > 1 for one in (control, *others.values()))
-    intervals = control_intervals(others, control) if has_deviation else {}
-    middle = statistics.fmean(control)
-    titles = {row.name: row.title for row in rows}
+    has_deviation = any(len(values[name]) > 1 for pair in controls.items() for name in pair)
+    intervals = control_intervals(values, controls) if has_deviation else {}
+    titles = {row.name: row.title for row in table.rows}
     standings = [
-        Standing(titles[name], statistics.fmean(one) - middle, intervals.get(name))
-        for name, one in others.items()
+        Standing(
+            titles[name] if table.baseline else f"{titles[name]} over {titles[control]}",
+            statistics.fmean(values[name]) - statistics.fmean(values[control]),
+            intervals.get(name),
+        )
+        for name, control in controls.items()
     ]
-    return sorted([Standing(baseline.title, 0.0), *standings], key=lambda one: -one.gain)
+    if table.baseline:
+        standings.append(Standing(titles[table.baseline], 0.0))
+    return sorted(standings, key=lambda one: -one.gain)
+
+
+def _choose_controls(table: Table, values: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Returns the row that each row is compared with, by their names."""
+    if table.baseline:
+        others = [name for name in values if name != table.baseline]
+        return dict.fromkeys(others, table.baseline) if table.baseline in values else {}
+    return {
+        row.name: max(row.parts, key=lambda part: statistics.fmean(values[part]))
+        for row in table.rows
+        if row.parts and values.keys() >= {row.name, *row.parts}
+    }
+
+
+def _reference(table: Table) -> str:
+    """Returns what the report calls the rows that others are compared with."""
+    titles = {row.name: row.title for row in table.rows}
+    return titles.get(table.baseline, "its best counterpart")
 
 
 def format_ranking(table: Table, ranking: Ranking) -> list[str]:
     """Returns the section of the report.
 
     Args:
-      table: with a baseline.
+      table: with a baseline, or rows with parts.
       ranking: from `rank_rows`.
 
     Returns:
@@ -99,8 +119,7 @@ def format_ranking(table: Table, ranking: Ranking) -> list[str]:
     """
     if not ranking:
         return []
-    titles = {row.name: row.title for row in table.rows}
-    baseline = titles[table.baseline]
+    baseline = _reference(table)
     text = f"What each row gains over *{baseline}*, best first."
     if any(one.interval for standings in ranking.values() for one in standings):
         text += (
@@ -148,7 +167,7 @@ def draw_ranking(table: Table, ranking: Ranking) -> Figure:
     """Draws the gains with their intervals, best on top.
 
     Args:
-      table: with a baseline.
+      table: with a baseline, or rows with parts.
       ranking: from `rank_rows`, of at least one column.
 
     Returns:
@@ -158,12 +177,11 @@ def draw_ranking(table: Table, ranking: Ranking) -> Figure:
     longest = max(map(len, ranking.values()))
     size = (1.0 + 4.0 * len(ranking), 1.2 + 0.25 * longest)
     figure = Figure(figsize=size, layout="constrained")
-    titles = {row.name: row.title for row in table.rows}
     panels = figure.subplots(1, len(ranking), squeeze=False)[0]
     for axes, (column, standings) in zip(panels, ranking.items(), strict=True):
         _draw_column(axes, standings)
         more = "less" if column.lower_is_better else "more"
-        axes.set_xlabel(f"{column.title},\n{more} than {titles[table.baseline]}", fontsize=8)
+        axes.set_xlabel(f"{column.title},\n{more} than {_reference(table)}", fontsize=8)
     return figure
 
 

@@ -200,12 +200,15 @@ class Row:
       cells: by name of column.
       colorize: flags of `colorize` for the report's pictures; {photo} stands for
         the photograph itself.
+      parts: names of the rows whose pretext tasks it combines; the report compares
+        it with the best of them.
     """
 
     name: str
     title: str
     cells: Mapping[str, Cell]
     colorize: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def is_quoted(self) -> bool:
@@ -230,7 +233,7 @@ class Table:
       small_columns: names of the columns of small scale unless others are asked
         for; empty for all.
       baseline: name of the row that the report compares the others with; empty for
-        none.
+        none, and where rows are compared with their parts.
       axes: labels of the horizontal and the vertical axis if the source draws it,
         a line for each row through its columns that have a place.
       source: where the published numbers are from.
