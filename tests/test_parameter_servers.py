@@ -77,6 +77,35 @@ def groups_of(run: Path) -> list[dict]:
     return json.loads((run / "result.json").read_text())["groups"]
 
 
+def test_two_tasks_lose_no_gradient_with_a_worker_or_a_server(tiny_flags, tmp_path, start_command):
+    """Two groups of two workers, whose tasks have batch norm statistics of their own."""
+    tasks = ["--task=colorization,colorization", "--task_workers=2,2", "--optimizer=rmsprop"]
+    flags = [*tiny_flags, *LONGER, "--alexnet_use_batch_norm=true", *tasks]
+    flags += ["--learning_rate=1e-4", f"--run_dir={tmp_path}"]
+    cluster = Loopback(start_command, num_workers=4)
+    server, worker, *others, chief = cluster.start(flags)
+    wait_for_steps(chief, tmp_path, 3)
+    worker.send_signal(signal.SIGKILL)
+    wait_for_steps(chief, tmp_path, 8)
+    server.send_signal(signal.SIGKILL)
+    assert "start it and this command again" in chief.wait().splitlines()[-1]
+    restarted = [cluster.start_one("ps", 0, flags), cluster.start_one("worker", 0, flags)]
+    chief = cluster.start_one("chief", 0, flags)
+    shown = chief.wait()
+    assert chief.returncode == 0, shown
+    assert "resuming" in shown
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, NUM_STEPS + 1))
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+    groups = groups_of(tmp_path)
+    assert sum(group["updates"] for group in groups) == NUM_STEPS
+    for group in groups:
+        assert group["updates"] > 0
+        assert group["contributions"] == [group["updates"]] * 2
+    for process in (*others, *restarted):
+        assert "the run is over" in process.wait()
+
+
 def test_a_worker_that_hangs_is_not_waited_for(tiny_flags, tmp_path, start_command):
     # Nothing is saved meanwhile: TensorFlow tells every process of the graph of a checkpoint.
     few_looks = [f"--{one}_every_steps=1000" for one in ("checkpoint", "evaluate")]
