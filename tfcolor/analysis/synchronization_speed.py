@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tfcolor.training.synchronization import (
 )
 
 NAME = "synchronization_speed"
+NUM_SLOW_STEPS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +39,9 @@ class SynchronizationSpeedOptions:
     )
     step_times: tuple[str, ...] = option(
         (),
-        "files of measured step times, one for each task, a number of seconds in each line, in"
-        " place of --synchronization_step_seconds and --synchronization_spread",
+        "measured step times, one for each task, in place of --synchronization_step_seconds and"
+        " --synchronization_spread: a file with a number of seconds in each line, or the folder of"
+        " a run of one task that was trained with --log_every_steps=1",
     )
     num_backups: int = option(
         0, "slowest workers of each step and task that are not waited for", minimum=0
@@ -170,21 +173,20 @@ def read_step_times(path: str) -> np.ndarray:
     """Reads measured step times.
 
     Args:
-      path: a text file, a number in each line.
+      path: a text file, a number in each line; or a run's folder, whose first
+        `NUM_SLOW_STEPS` are left out, in which graphs are built.
 
     Returns:
       float64 [N], seconds.
 
     Raises:
       UserError: if it cannot be read, is empty or has anything but positive
-        numbers; names the line.
+        numbers, and names the line; or if a run has not logged every step.
     """
-    try:
-        lines = Path(path).read_text().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--synchronization_step_times: cannot read {path}: {error}") from error
+    if Path(path).is_dir():
+        return _read_logged_times(Path(path))
     seconds = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_read_text(Path(path)).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -197,6 +199,30 @@ def read_step_times(path: str) -> np.ndarray:
     if not seconds:
         raise UserError(f"{path} has no step times: expected a number of seconds in each line")
     return np.array(seconds)
+
+
+def _read_logged_times(run: Path) -> np.ndarray:
+    """Returns float64 [N], the seconds of the steps of a run."""
+    flags = dict(
+        line.lstrip("-").partition("=")[::2] for line in _read_text(run / "flags.cfg").split("\n")
+    )
+    if flags.get("log_every_steps") != "1" or "," in flags.get("task", ""):
+        raise UserError(
+            f"{run} has no time of every step: expected a run of one task with --log_every_steps=1"
+        )
+    lines = _read_text(run / "metrics.jsonl").splitlines()[NUM_SLOW_STEPS:]
+    if not lines:
+        raise UserError(f"{run} has made few steps: expected more than {NUM_SLOW_STEPS}")
+    speeds = [json.loads(line)["images_per_second"] for line in lines]
+    return int(flags["batch_size"]) / np.array(speeds, np.float64)
+
+
+def _read_text(path: Path) -> str:
+    """Returns what a file holds."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--synchronization_step_times: cannot read {path}: {error}") from error
 
 
 Draw = Callable[[np.random.Generator, int], float]
