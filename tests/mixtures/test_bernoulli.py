@@ -229,3 +229,12 @@ def test_linear_form_is_log_odds_and_offsets():
     mixture = BernoulliMixture(np.ones((1, 1)), np.array([[[0.9, 0.2]]]))
     np.testing.assert_allclose(mixture.log_odds, scipy.special.logit([[[0.9, 0.2]]]))
     np.testing.assert_allclose(mixture.offsets, [[np.log(0.1 * 0.8)]])
+
+
+@pytest.mark.parametrize("value, dtype", [(255, np.uint8), (0.5, np.float32), (np.nan, np.float32)])
+def test_numbers_that_are_no_bits_are_refused(value, dtype):
+    values = np.zeros((9, 2, 3), dtype)
+    values[4, 1, 2] = value
+    options = BernoulliOptions(num_components=9)
+    with pytest.raises(UserError, match=f"a sample has {value:g}: expected 0 and 1"):
+        BernoulliMixture.initialize(DenseSamples(values), options, seed=0)

@@ -104,6 +104,16 @@ def test_unusable_options_and_samples_are_refused(samples):
         fit_mixture(samples, GaussianOptions(covariance="round"), seed=0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("covariance", ["diagonal", "tied", "identity"])
+def test_samples_that_are_not_finite_are_refused(value, covariance):
+    values = np.random.default_rng(0).normal(size=(50, 1, 3))
+    values[17, 0, 1] = value
+    options = GaussianOptions(num_components=2, num_restarts=2, covariance=covariance)
+    with pytest.raises(UserError, match=r"the log-likelihood is .*: expected finite samples"):
+        fit_mixture(DenseSamples(values), options, seed=0)
+
+
 def test_mixtures_are_told_apart_by_their_arrays():
     arrays = {"part/weights": np.ones((1, 1)), "part/means": np.full((1, 1, 2), 0.5)}
     assert isinstance(mixture_from_arrays(arrays, "part/"), BernoulliMixture)

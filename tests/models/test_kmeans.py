@@ -3,11 +3,18 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tfcolor.backbones import BACKBONES
 from tfcolor.backbones.base import INPUT_MEAN
 from tfcolor.core.errors import UserError
-from tfcolor.models.kmeans import equalize_rates, initialize_by_kmeans, kmeans_filters
+from tfcolor.models import kmeans
+from tfcolor.models.kmeans import (
+    _fit_filters,
+    equalize_rates,
+    initialize_by_kmeans,
+    kmeans_filters,
+)
 
 
 def _build(name="cifar_deep", channels=1, **options):
@@ -182,3 +189,38 @@ def test_what_cannot_be_done_is_said():
     network = _build("cifar_shallow", use_batch_norm=True)
     with pytest.raises(UserError, match="equalize the rates of a network with batch norm"):
         equalize_rates(network, _textures(1, 0), seed=0)
+
+
+def test_patches_equal_to_their_mean_make_no_filters():
+    patches = np.zeros((40, 8), np.float32)
+    patches[:2, 0] = 1, -1
+    assert kmeans_filters(patches, 3, seed=0) is None
+    assert kmeans_filters(patches, 2, seed=0).shape == (8, 2)
+
+
+def test_layers_that_see_nearly_constant_images_stay_random():
+    backbone = _build("cifar_shallow")
+    first = next(iter(backbone.convolutions.values()))
+    kernel = first.kernel.numpy()
+    # Two patches stand out, by opposite values about the mean that all others have.
+    inputs = np.zeros((2, 32, 32, 1), np.float32)
+    inputs[0, 0, 0], inputs[1, 0, 0] = 0.5, -0.5
+    assert not _fit_filters(first, tf.constant(inputs), seed=0)
+    np.testing.assert_array_equal(first.kernel, kernel)
+
+
+def test_filters_come_from_one_thread(monkeypatch):
+    found = []
+
+    def watch(work):
+        def watched(*arguments, **options):
+            found.append({pool["num_threads"] for pool in threadpool_info()})
+            return work(*arguments, **options)
+
+        return watched
+
+    monkeypatch.setattr(kmeans, "fit_whitening", watch(kmeans.fit_whitening))
+    monkeypatch.setattr(MiniBatchKMeans, "fit", watch(MiniBatchKMeans.fit))
+    with threadpool_limits(2):
+        kmeans_filters(np.random.default_rng(0).normal(size=(50, 4)), 3, seed=0)
+    assert found == [{1}, {1}]

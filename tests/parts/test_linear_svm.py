@@ -82,3 +82,12 @@ def test_dense_and_sparse_features_give_the_same_machine(standardize):
     )
     np.testing.assert_allclose(dense.weights, sparse.weights, atol=1e-4)
     np.testing.assert_allclose(dense.biases, sparse.biases, atol=1e-4)
+
+
+@pytest.mark.parametrize("strengths", [(0.1,), (0.1, 0.01)])
+def test_classes_without_images_are_named(strengths):
+    features, options = np.repeat(np.eye(3), 4, axis=0), SvmOptions(strengths=strengths)
+    with pytest.raises(UserError, match="class 1 of 4 has no images: expected at least 1 of each"):
+        fit_svm(features, np.repeat([0, 2, 3], 4), options, seed=0)
+    with pytest.raises(UserError, match="images of 1 class: expected at least 2"):
+        fit_svm(features, np.zeros(12, int), options, seed=0)

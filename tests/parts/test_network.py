@@ -13,7 +13,7 @@ from tfcolor.parts.pooling import FeatureLayout, PoolOptions, pooled_matrix
 SIZE, NUM_PARTS = 3, 5
 
 
-def build_network(side=14, channels=1, min_edges=2):
+def build_network(side=14, channels=1, min_edges=2, preserve_size=True):
     """Returns a network of five random parts of 3x3 pixels."""
     rng = np.random.default_rng(0)
     means = rng.uniform(0.05, 0.95, (NUM_PARTS, 1, SIZE * SIZE * 8 * channels))
@@ -26,7 +26,7 @@ def build_network(side=14, channels=1, min_edges=2):
         0.0,
     )
     return PartsNetwork(
-        EdgePartLayer(parts, EdgeOptions(), CodingOptions(min_edges, 0)),
+        EdgePartLayer(parts, EdgeOptions(preserve_size=preserve_size), CodingOptions(min_edges, 0)),
         PoolOptions(window=2, stride=2),
         canonical_size=side,
         input_channels=channels,
@@ -111,3 +111,27 @@ def test_network_works_in_a_graph_of_any_size_and_in_color():
 def test_constant_image_is_background():
     maps = build_network()(tf.fill([1, 14, 14, 1], 0.5))
     assert not any(np.any(one) for one in maps.values())
+
+
+def test_network_without_the_border_of_edges_counts_what_is_left(images):
+    # 14 pixels, of which 10 have edges: 8 places for 3x3 patches, 4 cells of 2x2.
+    network = build_network(preserve_size=False)
+    inputs = tf.constant(images / 255, tf.float32)
+    maps, taps = network(inputs), network.taps(14, 14)
+    assert [maps[name].shape[1] for name in ("edges", "parts", "pooled")] == [10, 8, 4]
+    assert network.top_features == network.canonical_taps()["top"].channels == 4 * 4 * NUM_PARTS
+    top = network(inputs, convolutional=False)["top"]
+    np.testing.assert_array_equal(top, tf.reshape(maps["pooled"], [3, -1]))
+    # Pixel 2 has the first edge, 3 is the middle of the first patch, 3.5 of the first cell.
+    assert [taps[name].offset[0] for name in ("edges", "parts", "pooled")] == [2, 3, 3.5]
+    graph_taps = network.taps(tf.constant(14), tf.constant(15))
+    assert float(graph_taps["pooled"].offset[1]) == network.taps(14, 15)["pooled"].offset[1] == 3.5
+
+
+def test_network_without_the_border_of_edges_codes_the_same_patches(images):
+    whole, inner = (build_network(preserve_size=keeps).code(images) for keeps in (True, False))
+    offsets = [build_network(preserve_size=keeps).taps(14, 14)["parts"].offset[0]
+               for keeps in (True, False)]  # fmt: skip
+    shift = int(offsets[1] - offsets[0])
+    assert shift == 2
+    np.testing.assert_array_equal(inner, whole[:, shift:-shift, shift:-shift])

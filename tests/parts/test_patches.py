@@ -193,3 +193,22 @@ def test_impossible_samples_are_refused(images, changes, error, message):
         sample_patches(images, detect, options(**changes), seed=0)
     with pytest.raises(error, match=message):
         sample_complete_patches(images, detect, (4, 1), options(**changes), seed=0)
+
+
+@pytest.mark.parametrize("transformations", [None, (4, 1)])
+def test_images_make_up_for_draws_that_failed_before_them(transformations):
+    images = photos(5)
+    flat = images.copy()
+    flat[1] = 9
+
+    def sample(images):
+        some = options(max_samples=12)
+        if transformations is None:
+            return sample_patches(images, detect, some, seed=0)
+        return sample_complete_patches(images, detect, transformations, some, seed=0)
+
+    assert sample(images).image_indices.tolist() == [0] * 5 + [1] * 5 + [2] * 2
+    assert sample(flat).image_indices.tolist() == [0] * 5 + [2] * 5 + [3] * 2
+    # Of an image that both have, the same patches come first.
+    two = sample(flat).positions[5:7]
+    np.testing.assert_array_equal(two, sample(images).positions[10:])

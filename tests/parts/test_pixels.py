@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.parts.pixels import (
     PixelOptions,
     learn_whitening,
@@ -62,3 +63,9 @@ def test_features_of_many_patches_are_whitened_in_chunks(pixels, monkeypatch):
 
 def test_nothing_is_whitened_unless_asked(pixels):
     assert learn_whitening(pixels, PixelOptions()) is None
+
+
+def test_no_patches_are_refused():
+    nothing = np.zeros((0, 1, 3, 3, 1), np.uint8)
+    with pytest.raises(UserError, match="there are no patches to whiten"):
+        learn_whitening(nothing, PixelOptions(whiten=True))

@@ -1,7 +1,9 @@
 """A fit of parts from its flags to its result."""
 
+import contextlib
 import dataclasses
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from tfcolor.config.parts_runs import (
     read_fit_experiment,
     save_arrays,
 )
+from tfcolor.core.files import write_json
 from tfcolor.core.progress import ProgressReport, say, track
 from tfcolor.data.arrays import gather_images
 from tfcolor.data.options import DataOptions, open_readers
@@ -43,7 +46,7 @@ from tfcolor.training.events import Events
 from tfcolor.training.run_directory import RunDirectory
 from tfcolor.training.signals import StoppedError, StopRequest, listen_for_stop
 
-STATE_FILE = "em.npz"
+STATE_FILE, SECONDS_FILE = "em.npz", "seconds.json"
 CODES_FOLDER = "codes"
 IMAGES_PER_BATCH = 500
 
@@ -62,7 +65,8 @@ class Fitting:
     ) -> None:
         self._experiment, self._directory, self._request = experiment, directory, request
         self._events = Events(directory.events, is_active=True)
-        self._seconds: dict[str, float] = {}
+        self._watch = Stopwatch(directory.checkpoints / SECONDS_FILE)
+        self._step = 0
 
     def run(self, readers: dict[str, ExampleReader]) -> dict[str, Any]:
         """Fits both layers, measures and writes the network.
@@ -80,7 +84,8 @@ class Fitting:
         fit = self._experiment.fit
         names = None if fit.classifier == "none" else readers["train"].class_names
         images, labels = self._read(readers["train"], names)
-        parts = self._timed("parts", lambda: self._find_parts(images))
+        kept = "the parts are saved, run again to go on"
+        parts = self._timed("parts", lambda: self._find_parts(images), kept)
         network = build_parts_network(self._experiment, parts, images.shape[1])
         arrays = {**parts.arrays(), "side": np.array(images.shape[1])}
         figures: dict[str, Any] = {
@@ -95,14 +100,21 @@ class Fitting:
             if "heldout" in readers:
                 figures |= self._measure(network, scorer, self._read(readers["heldout"], names))
         save_arrays(self._directory.path / NETWORK_FILE, arrays)
-        return {**figures, "seconds": self._seconds, "wall_seconds": sum(self._seconds.values())}
+        seconds = self._watch.seconds
+        return {**figures, "seconds": seconds, "wall_seconds": round(sum(seconds.values()), 2)}
 
-    def _timed(self, stage: str, work: Any) -> Any:
-        """Does some work and notes how long it took."""
-        started = time.monotonic()
-        done = work()
-        self._seconds[stage] = round(time.monotonic() - started, 2)
+    def _timed(self, stage: str, work: Callable[[], Any], kept: str = "") -> Any:
+        """Does some work, notes how long it took, and stops after it if asked to."""
+        with self._watch.measure(stage):
+            done = work()
+            self._stop_if_asked(kept or f"run again, and the stage {stage!r} begins again")
         return done
+
+    def _stop_if_asked(self, hint: str) -> None:
+        """Raises StoppedError after a signal."""
+        if self._request.signal_number is not None:
+            say(f"stopped by a signal; {hint}")
+            raise StoppedError(self._request.exit_status, self._step)
 
     def _read(
         self, reader: ExampleReader, class_names: Sequence[str] | None
@@ -126,12 +138,14 @@ class Fitting:
         sample = draw_patches(
             images, experiment.first, experiment.patches, experiment.parts, seed=fit.seed
         )
+        self._stop_if_asked("run again, and the patches are drawn again")
         state_path = self._directory.checkpoints / STATE_FILE
         start = FitState.from_arrays(load_arrays(state_path)) if state_path.exists() else None
         if experiment.parts.kind == "kmeans":
             say("clustering patches")
         total = experiment.parts.num_iterations * experiment.parts.num_restarts
         done = sum(map(len, start.histories)) if start else 0
+        self._step = done
         self._directory.forget_after(done)
         with ProgressReport("fitting parts", total, "iterations", done) as progress:
             parts = learn_parts(
@@ -152,14 +166,13 @@ class Fitting:
     def _keep(self, state: FitState, num_patches: int, progress: ProgressReport) -> None:
         """Saves the state of EM, and stops after it if that was asked for."""
         save_arrays(self._directory.checkpoints / STATE_FILE, state.to_arrays())
-        step = sum(map(len, state.histories))
+        self._watch.save()
+        self._step = step = sum(map(len, state.histories))
         value = state.histories[-1][-1] / num_patches
         self._directory.log_step({"step": step, "log_likelihood_per_patch": value})
         self._events.write("parts", {"log_likelihood_per_patch": value}, step)
         progress.advance(note=f"log-likelihood {value:.4f} per patch")
-        if self._request.signal_number is not None:
-            say(f"stopped by a signal; iteration {step} is saved, run again to go on")
-            raise StoppedError(self._request.exit_status, step)
+        self._stop_if_asked(f"iteration {step} is saved, run again to go on")
 
     def _fit_classifier(
         self,
@@ -227,7 +240,7 @@ class Fitting:
     ) -> np.ndarray | scipy.sparse.csr_matrix:
         """Returns the pooled parts of images, in `num_turns` rotations each."""
         if not network.is_hard:
-            pooled = _by_batch(lambda batch: network.pool(batch).numpy(), images)
+            pooled = self._by_batch(lambda batch: network.pool(batch).numpy(), images)
             return np.concatenate([batch.reshape(len(batch), -1) for batch in pooled])
         codes = self._code(network, images, for_pooling=num_turns == 1)
         if num_turns == 1:
@@ -244,13 +257,58 @@ class Fitting:
         path = folder / f"{digest.hexdigest()[:16]}.npz"
         if path.exists():
             return load_arrays(path)["codes"].astype(np.int32)
-        codes = np.concatenate(list(_by_batch(
+        codes = np.concatenate(list(self._by_batch(
             lambda batch: network.code(batch, for_pooling=for_pooling).numpy(), images
         )))  # fmt: skip
         if fit.keep_codes:
             is_small = network.layout.num_features <= np.iinfo(np.int16).max
             save_arrays(path, {"codes": codes.astype(np.int16 if is_small else np.int32)})
         return codes
+
+    def _by_batch(
+        self, work: Callable[[np.ndarray], np.ndarray], images: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yields what comes of images, batch by batch, and stops after one if asked to."""
+        starts = range(0, len(images), IMAGES_PER_BATCH)
+        for start in track(starts, "coding", len(starts), "batches"):
+            yield work(images[start : start + IMAGES_PER_BATCH])
+            self._stop_if_asked("run again, and these images are coded again")
+
+
+class Stopwatch:
+    """Seconds that each stage of a run took, over all its processes.
+
+    Args:
+      path: a JSON file that keeps them; read if it is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._begun: dict[str, float] = {}
+        self._before: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage; of one under way, those up to now."""
+        found, now = dict(self._before), time.monotonic()
+        for stage, begun in self._begun.items():
+            found[stage] = found.get(stage, 0.0) + now - begun
+        return {stage: round(value, 2) for stage, value in found.items()}
+
+    def save(self) -> None:
+        """Writes the seconds so far."""
+        write_json(self._path, self.seconds)
+
+    @contextlib.contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Adds the time until the end of the block to a stage's, whatever ends it."""
+        self._begun[stage] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._before[stage] = self.seconds[stage]
+            del self._begun[stage]
+            self.save()
 
 
 def run_fitting(flag_values: flags.FlagValues) -> None:
@@ -280,6 +338,7 @@ def run_fitting(flag_values: flags.FlagValues) -> None:
     with listen_for_stop() as request:
         result = Fitting(experiment, directory, request).run(readers)
     directory.write_result(result)
+    (directory.checkpoints / SECONDS_FILE).unlink(missing_ok=True)
     error = result.get("heldout_error_rate")
     found = "" if error is None else f", {100 * error:.2f} % of the held-out images wrong"
     say(f"done: {result['num_parts']} parts{found}")
@@ -298,10 +357,3 @@ def middle_squares(images: np.ndarray) -> np.ndarray:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return images[:, top : top + side, left : left + side]
-
-
-def _by_batch(work: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields what comes of images, batch by batch."""
-    starts = range(0, len(images), IMAGES_PER_BATCH)
-    for start in track(starts, "coding", len(starts), "batches"):
-        yield work(images[start : start + IMAGES_PER_BATCH])

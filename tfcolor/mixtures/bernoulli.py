@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tfcolor.core.errors import UserError
 from tfcolor.core.options import option
 from tfcolor.mixtures.expectation import SMALLEST, Densities, Statistics, expect
 from tfcolor.mixtures.options import MixtureOptions
@@ -46,9 +47,17 @@ class BernoulliMixture(MixtureParameters):
 
         Returns:
           K components of equal weight.
+
+        Raises:
+          UserError: if a number in them is neither 0 nor 1; of the others, none is
+            read.
         """
         low, high = INITIAL_PROBS
-        means = np.clip(samples.select(indices), low, high)
+        chosen = samples.select(indices)
+        is_bit = (chosen == 0) | (chosen == 1)
+        if not is_bit.all():
+            raise UserError(f"a sample has {chosen[~is_bit][0]:g}: expected 0 and 1")
+        means = np.clip(chosen, low, high)
         return cls(np.full(means.shape[:2], 1 / means[..., 0].size), means)
 
     @classmethod
@@ -66,7 +75,8 @@ class BernoulliMixture(MixtureParameters):
           K components of equal weight.
 
         Raises:
-          UserError: if there are fewer samples than components.
+          UserError: if there are fewer samples than components, or a number in
+            those chosen is neither 0 nor 1.
         """
         return cls.from_samples(samples, choose_samples(samples, options.num_components, seed))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.mixtures.correlation import Correlation
 from tfcolor.mixtures.pipeline import chunk_pipeline
 from tfcolor.mixtures.samples import Samples
@@ -114,6 +115,9 @@ def expect(samples: Samples, densities: Densities, *, chunk_megabytes: int) -> S
 
     Returns:
       The sums over all samples.
+
+    Raises:
+      UserError: if the log-likelihood is not finite, as samples are not.
     """
     log_likelihood, totals = 0.0, None
     for log_probs, *sums in map_chunks(samples, densities, _weighted_sums, chunk_megabytes):
@@ -121,6 +125,8 @@ def expect(samples: Samples, densities: Densities, *, chunk_megabytes: int) -> S
         totals = totals or [np.zeros(part.shape) for part in sums]
         for total, part in zip(totals, sums, strict=True):
             total += part
+    if not np.isfinite(log_likelihood):
+        raise UserError(f"the log-likelihood is {log_likelihood}: expected finite samples")
     counts, *moments = totals or []
     linear, *quadratic = (samples.correlation.finish(moment) for moment in moments)
     return Statistics(

@@ -130,8 +130,8 @@ def fit_mixture(
       The last state; `best` is the mixture.
 
     Raises:
-      UserError: if there are fewer samples than components, or an option is
-        out of range.
+      UserError: if there are fewer samples than components, samples are not
+        finite or, for bits, neither 0 nor 1, or an option is out of range.
     """
     check_options(options)
     state = start or FitState()

@@ -33,10 +33,11 @@ def initialize_by_kmeans(
 
     Layer by layer from the first, in one pass over the images. The filters are
     the centers of k-means on whitened patches of the layer's input; of a layer
-    with fewer patches than filters, or with too large patches, they stay as they
-    are. Then every feature is scaled to unit variance and shifted to a mean of
-    0.1 standard deviations before its nonlinearity. Batch norm makes the shift
-    itself: its moving mean and variance are set to what it will see.
+    with fewer patches than filters that differ from their mean, or with too large
+    patches, they stay as they are. Then every feature is scaled to unit variance
+    and shifted to a mean of 0.1 standard deviations before its nonlinearity. Batch
+    norm makes the shift itself: its moving mean and variance are set to what it
+    will see.
 
     Last, the layers of a chain without batch norm and LRN are scaled so that
     their weights change at the same relative rate (`equalize_rates`).
@@ -83,30 +84,37 @@ def initialize_by_kmeans(
     return tuple(random_layers)
 
 
-def kmeans_filters(patches: np.ndarray, num_filters: int, seed: int) -> np.ndarray:
+def kmeans_filters(patches: np.ndarray, num_filters: int, seed: int) -> np.ndarray | None:
     """Returns filters that answer most to what patches have in common.
 
     The patches, less their mean, are projected on their leading principal
     components, scaled to unit variance in each, and then to unit length. The
-    centers of k-means, mapped back, are the filters.
+    centers of k-means, mapped back, are the filters. Runs in one thread, so that
+    results do not depend on their number.
 
     Args:
-      patches: float [N, D], at least as many as filters.
+      patches: float [N, D].
       num_filters: K.
       seed: of the first centers (k-means++) and the batches.
 
     Returns:
-      float32 [D, K].
+      float32 [D, K]; None if fewer than K patches differ from their mean.
     """
-    from sklearn.cluster import MiniBatchKMeans  # slow to import; most runs do not need it
+    # Slow to import; most runs do not need them.
+    from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
 
-    whitening = fit_whitening(patches, num_filters)
-    white = whitening.directions(patches)
-    white = white[white.any(axis=1)]
     clusters = MiniBatchKMeans(
         num_filters, init="k-means++", n_init=1, batch_size=10 * num_filters, random_state=seed
     )
-    return (whitening.projection @ clusters.fit(white).cluster_centers_.T).astype(np.float32)
+    with threadpool_limits(1):
+        whitening = fit_whitening(patches, num_filters)
+        white = whitening.directions(patches)
+        white = white[white.any(axis=1)]
+        if len(white) < num_filters:
+            return None
+        centers = clusters.fit(white).cluster_centers_
+        return (whitening.projection @ centers.T).astype(np.float32)
 
 
 def equalize_rates(
@@ -177,10 +185,12 @@ def _fit_filters(layer: Convolution, inputs: tf.Tensor, seed: int) -> bool:
     is_varied = bool(patches.size) and float(np.ptp(patches)) > 0
     if size * size * depth > MAX_PATCH_SIZE or len(patches) < per_group or not is_varied:
         return False
-    kernels = [
-        kmeans_filters(part.reshape(len(part), -1), per_group, seed + group)
-        for group, part in enumerate(np.split(patches, layer.groups, axis=-1))
-    ]
+    kernels = []
+    for group, part in enumerate(np.split(patches, layer.groups, axis=-1)):
+        kernel = kmeans_filters(part.reshape(len(part), -1), per_group, seed + group)
+        if kernel is None:
+            return False
+        kernels.append(kernel)
     layer.kernel.assign(np.concatenate(kernels, axis=1).reshape(layer.kernel.shape))
     return True
 

@@ -14,9 +14,13 @@ BACKGROUND = -1
 # matrix product and argmax together were fastest on two cores.
 PATCHES_PER_CHUNK = 4096
 IMAGES_PER_BATCH = 256
-# Log odds are multiples of its inverse, 6e-5: then float32 sums below 1024 are
-# exact and scores do not depend on threads, batches or the column of a part.
-# Unrounded, copies of one part in columns 1 and 98 differed in their last bit.
+# Log odds are multiples of its inverse, 6e-5. While every partial sum stays below
+# 1024, float32 sums are then exact, and scores do not depend on threads, batches or
+# the column of a part; unrounded, copies of one part in columns 1 and 98 differed in
+# their last bit. Nothing enforces that limit: log odds of 9.9 (a min_prob of 5e-5)
+# exceed it where 104 of 288 edges have the largest, in a patch or in a part's bias,
+# and can add up to 2852. From 1024 on every addition rounds to 1.2e-4, from 2048 on
+# to 2.4e-4; parts whose scores are about as close may then change places.
 GRID = 2.0**14
 
 
@@ -97,7 +101,9 @@ def code_parts(
     Scores are the cross-correlation with the kernel plus the bias. They exist
     only for a few thousand patches at a time, however many images there are,
     and not at all for patches without enough edges. Kernel and bias are rounded
-    to multiples of 2**-14, which makes the scores exact and ties real.
+    to multiples of 2**-14, which makes scores exact and ties real as long as no
+    partial sum reaches 1024: with log odds of at most 9.9, in patches of up to 103
+    edges, for parts whose bias does not reach it.
 
     Args:
       edges: uint8 [N, H, W, D], 0 or 1.

@@ -48,8 +48,8 @@ def fit_svm(
       The classifier, and the chosen strength (C).
 
     Raises:
-      UserError: if a class has fewer examples than there are folds and there is
-        something to choose.
+      UserError: if there is one class only, or a class has no example, or fewer
+        than there are folds where there is something to choose.
 
     References:
       Larsson. Dissertation, section 1.2.6 (Plain-SVM).
@@ -72,6 +72,7 @@ def _fit(
     seed: int,
 ) -> tuple[ClassScorer, float]:
     """Chooses the strength and fits with it."""
+    _check_classes(labels)
     strength = options.strengths[0]
     if len(options.strengths) > 1:
         strength = _choose(features, labels, options, seed)
@@ -82,6 +83,18 @@ def _fit(
         weights, biases = np.concatenate([-weights, weights]), np.concatenate([-biases, biases])
     scorer = ClassScorer(weights.T[:, :, None].astype(np.float32), biases[:, None])
     return scorer, strength
+
+
+def _check_classes(labels: np.ndarray) -> None:
+    """Raises UserError where the machines would not be those of classes 0 to Y - 1."""
+    counts = np.bincount(labels)
+    if not counts.all():
+        label = int(counts.argmin())
+        raise UserError(
+            f"class {label} of {len(counts)} has no images: expected at least 1 of each"
+        )
+    if len(counts) < 2:
+        raise UserError(f"images of {len(counts)} class: expected at least 2 to tell apart")
 
 
 def _choose(

@@ -44,7 +44,7 @@ class PartsNetwork(tf.Module):
         super().__init__(name="parts")
         self.canonical_size, self.input_channels = canonical_size, input_channels
         self.layout, self.patch_size, self.is_hard = layer.layout, layer.patch_size, layer.is_hard
-        self._layer, self._pooling = layer, pooling
+        self._layer, self._pooling, self._border = layer, pooling, layer.border
 
     def code(self, images: np.ndarray | tf.Tensor, *, for_pooling: bool = False) -> tf.Tensor:
         """Returns what every patch is.
@@ -54,8 +54,9 @@ class PartsNetwork(tf.Module):
           for_pooling: leaves out, as background, what the pooling throws away.
 
         Returns:
-          int32 [N, H - S + 1, W - S + 1] in [-1, F), the likeliest part; or
-          float32 [N, H - S + 1, W - S + 1, F] if codes are not hard.
+          int32 [N, H', W'] in [-1, F), the likeliest part; or float32
+          [N, H', W', F] if codes are not hard. H' = H - 2 b - S + 1 and W'
+          likewise, where edges lose a border of b pixels, else b = 0.
         """
         return self._layer.code(images, self._pooling if for_pooling else None)
 
@@ -100,14 +101,14 @@ class PartsNetwork(tf.Module):
           Taps by name: `parts` and `pooled`, and `edges` if there are.
         """
         channels = self.tap_channels
-        middle = (self.patch_size - 1) / 2
+        middle = self._border + (self.patch_size - 1) / 2
         options = self._pooling
-        starts = [pool_start(size - self.patch_size + 1, options) for size in (height, width)]
+        starts = [pool_start(self._num_positions(size), options) for size in (height, width)]
         floats = [tf.cast(one, tf.float32) if tf.is_tensor(one) else one for one in starts]
         offsets = tuple(start + (options.window - 1) / 2 + middle for start in floats)
         first = self._layer.first_channels(self.input_channels)
         return {
-            **{name: Tap(name, 1, 0.0, channels[name]) for name in first},
+            **{name: Tap(name, 1, float(self._border), channels[name]) for name in first},
             "parts": Tap("parts", 1, middle, channels["parts"]),
             "pooled": Tap("pooled", options.stride, offsets, channels["pooled"]),
         }
@@ -128,8 +129,12 @@ class PartsNetwork(tf.Module):
     @property
     def top_features(self) -> int:
         """Features of the canonical mode's top."""
-        cells = num_cells(self.canonical_size - self.patch_size + 1, self._pooling)
+        cells = num_cells(self._num_positions(self.canonical_size), self._pooling)
         return cells * cells * self.layout.num_features
+
+    def _num_positions(self, size: Scalar) -> Any:
+        """Returns how many patches there are along a side of the image."""
+        return size - 2 * self._border - self.patch_size + 1
 
     def __call__(
         self,

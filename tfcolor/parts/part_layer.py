@@ -24,7 +24,7 @@ from tfcolor.parts.coding import (
     kept_patches,
     part_kernel,
 )
-from tfcolor.parts.edges import EdgeOptions, num_edge_channels, oriented_edges
+from tfcolor.parts.edges import BORDER, EdgeOptions, num_edge_channels, oriented_edges
 from tfcolor.parts.learning import Parts
 from tfcolor.parts.pixels import PixelOptions, patch_deviations, prepare_patches, unit_images
 from tfcolor.parts.pooling import FeatureLayout, PoolOptions
@@ -54,11 +54,13 @@ class PartLayer(Protocol):
     Attributes:
       layout: components, rotations and polarities of the features.
       patch_size: S, side of a patch, pixels.
+      border: b, pixels at each side of the image that no patch covers.
       is_hard: whether a code is the index of a part, not a number for each.
     """
 
     layout: FeatureLayout
     patch_size: int
+    border: int
     is_hard: bool
 
     def code(self, images: np.ndarray | tf.Tensor, kept: PoolOptions | None = None) -> tf.Tensor:
@@ -69,12 +71,12 @@ class PartLayer(Protocol):
           kept: the pooling that follows; what it throws away may be left out.
 
         Returns:
-          int32 [N, H - S + 1, W - S + 1] in [-1, F), -1 for background, or
-          float32 [N, H - S + 1, W - S + 1, F].
+          int32 [N, H', W'] in [-1, F), -1 for background, or float32
+          [N, H', W', F], H' = H - 2 b - S + 1 and W' likewise.
         """
 
     def first_maps(self, images: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns maps of numbers [N, H, W, D] below the parts by name."""
+        """Returns maps of numbers [N, H - 2 b, W - 2 b, D] below the parts by name."""
 
     def first_channels(self, input_channels: int) -> dict[str, int]:
         """Returns the channels of `first_maps` by name."""
@@ -94,6 +96,7 @@ class EdgePartLayer(tf.Module):
     def __init__(self, parts: Parts, edges: EdgeOptions, coding: CodingOptions) -> None:
         super().__init__(name="edge_parts")
         self.layout, self.patch_size = parts.layout, parts.size
+        self.border = 0 if edges.preserve_size else BORDER
         self._edges, self._coding = edges, coding
         kernel = part_kernel(parts.log_odds, parts.size)
         self._kernel = tf.Variable(kernel, trainable=False, name="kernel")
@@ -111,7 +114,7 @@ class EdgePartLayer(tf.Module):
         )
 
     def first_maps(self, images: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns `edges`, uint8 [N, H, W, 8 C], 0 or 1."""
+        """Returns `edges`, uint8 [N, H - 2 b, W - 2 b, 8 C], 0 or 1."""
         return {"edges": oriented_edges(images, self._edges)}
 
     def first_channels(self, input_channels: int) -> dict[str, int]:
@@ -145,6 +148,8 @@ class PixelPartLayer(tf.Module):
       Analysis of Single-Layer Networks in Unsupervised Feature Learning. AISTATS
       2011.
     """
+
+    border = 0
 
     def __init__(self, parts: Parts, pixels: PixelOptions, coding: str = HARD) -> None:
         super().__init__(name="pixel_parts")

@@ -74,7 +74,7 @@ class Acceptance:
 
 
 class _Draws:
-    """Chooses positions image by image; counts draws that fail in a row.
+    """Chooses positions image by image; counts patches, and draws that fail in a row.
 
     Args:
       options: how patches are drawn.
@@ -86,18 +86,17 @@ class _Draws:
     def __init__(self, options: PatchOptions, seed: int, num_images: int, wanted: str) -> None:
         self._options, self._num_images, self._wanted = options, num_images, wanted
         self._seed = derive_seed(seed, "patches")
-        self._failures = 0
+        self._failures, self._num_found = 0, 0
 
     def generator(self, image: int) -> np.random.Generator:
         """Returns the random numbers of an image, whatever batch it is in."""
         return np.random.default_rng([self._seed, image])
 
     def quota(self, image: int) -> int:
-        """Returns how many patches an image should give."""
+        """Returns how many patches an image should give, after those found so far."""
         options = self._options
         if not options.spread_over_all_images:
-            before = min(image * options.samples_per_image, options.max_samples)
-            return min(options.samples_per_image, options.max_samples - before)
+            return min(options.samples_per_image, options.max_samples - self._num_found)
         share = options.max_samples * (image + 1) // self._num_images
         share -= options.max_samples * image // self._num_images
         return min(options.samples_per_image, share)
@@ -131,6 +130,7 @@ class _Draws:
             else:
                 step += self._options.max_tries
                 self._fail(image)
+        self._num_found += len(chosen)
         return np.asarray(chosen, np.int64)
 
     def _fail(self, image: int) -> None:

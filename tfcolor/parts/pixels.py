@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.core.options import option
 from tfcolor.mixtures.whitening import standardize_patches, zca_matrix
 from tfcolor.parts.coding import window_sums
@@ -93,9 +94,14 @@ def learn_whitening(pixels: np.ndarray, options: PixelOptions) -> np.ndarray | N
 
     Returns:
       float32 [S S C, S S C]; None if nothing is whitened.
+
+    Raises:
+      UserError: if there are no patches.
     """
     if not options.whiten:
         return None
+    if not len(pixels):
+        raise UserError("there are no patches to whiten: expected images of more contrast")
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # LAPACK's rounding depends on the number of threads
