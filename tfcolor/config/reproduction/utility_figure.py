@@ -33,6 +33,6 @@ UTILITY_FIGURE = Figure(
     "(Newell and Deng, CVPR 2020) of three possible outcomes, (c) is the most common one: the"
     " pretrained network is as good as one from scratch before the accuracy of both stops rising.",
     "Small scale: Deep with a quarter of its channels and batch norm learns the pretext task from"
-    " all 16,000 images of CIFAR-100 without their labels, and is fine-tuned with 5 to 160 images"
-    " of each class for the same number of steps as a network from scratch.",
+    " all 16,000 images of CIFAR-100 without their labels, and is fine-tuned with a few images of"
+    " each class for the same number of steps as a network from scratch.",
 )
