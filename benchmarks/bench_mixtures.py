@@ -63,6 +63,9 @@ def main(arguments: list[str]) -> None:
         print(_peak(options.peak))
         return
     keep_memory()
+    # As `fit_parts` does; a deterministic TensorFlow makes some pipelines serial.
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)
     warnings.simplefilter("ignore", ConvergenceWarning)
     records: list[Record] = []
     cases = (_plain, _gaussian, _rotations, _sparse)
