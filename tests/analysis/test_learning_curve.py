@@ -75,7 +75,7 @@ def test_falling_rates_are_drops_and_rising_ones_are_not(run):
 
 def test_rounding_of_the_rate_is_no_drop():
     rates = np.array([0.1, 0.1 * (1 - 1e-9), 0.1])
-    assert find_drops(TrainingLog(np.arange(3), rates, rates, rates)) == []
+    assert find_drops(TrainingLog(np.arange(3), *[rates] * 4)) == []
 
 
 def test_smoothing_is_a_weighted_mean_of_the_past():

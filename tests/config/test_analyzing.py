@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from absl import flags
 
 from tfcolor.config.command import define_flags
 from tfcolor.config import analyzing
-from tfcolor.config.analyzing import ANALYZE_OPTIONS, run_analysis
+from tfcolor.config.analyzing import ANALYZE_OPTIONS, measured_step_times, run_analysis
 from tfcolor.config.assembly import build_networks, build_task, joint_network
 from tfcolor.config.experiment import UNRECORDED, read_experiment
 from tfcolor.config.flags import define_options, write_flagfile
@@ -213,3 +214,28 @@ def test_runs_without_comparable_mixtures_are_refused(
     (tmp_path / "flags.cfg").write_text((joint / "flags.cfg").read_text())
     with pytest.raises(UserError, match=f"{tmp_path} has no checkpoint yet"):
         analyze(*arguments, f"--mixtures=a:{tmp_path}")
+
+
+def test_measured_step_times_are_those_that_a_run_has_logged(tiny_flags, tmp_path):
+    speeds = [1.0] * 5 + [16.0, 32.0]
+    row = {"loss": 1.0, "learning_rate": 0.1}
+    lines = [json.dumps({"step": 1, "images_per_second": speed, **row}) for speed in speeds]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, '{"torn']))
+    write_flags(tmp_path, tiny_flags, "--log_every_steps=1", "--batch_size=8")
+    np.testing.assert_array_equal(measured_step_times(str(tmp_path)), [0.5, 0.25])
+    (tmp_path / "metrics.jsonl").write_text(lines[0])
+    with pytest.raises(UserError, match="has 1 steps: expected more than 5"):
+        measured_step_times(str(tmp_path))
+    for flag in ("--log_every_steps=10", "--task=colorization,colorization"):
+        write_flags(tmp_path, tiny_flags, "--log_every_steps=1", flag)
+        with pytest.raises(UserError, match="expected a run of one task with --log_every_steps=1"):
+            measured_step_times(str(tmp_path))
+    (tmp_path / "times.txt").write_text("2\n3\n")
+    np.testing.assert_array_equal(measured_step_times(str(tmp_path / "times.txt")), [2, 3])
+
+
+def write_flags(run, *arguments):
+    """Writes the flags of a run."""
+    flag_values = define_flags(TRAIN)
+    flag_values(["train", *arguments[0], *arguments[1:]])
+    write_flagfile(run / "flags.cfg", flag_values, UNRECORDED)

@@ -146,6 +146,6 @@ def test_a_joint_run_gives_its_experiment_back(tmp_path):
         (("--task=classification,rotation", "--classification_input=color"), 0),
     ],
 )
-def test_the_observer_is_the_first_task_that_sees_colors(flags, expected):
+def test_without_a_name_the_first_task_that_sees_colors_is_selected(flags, expected):
     experiment = read_experiment(_flags(*flags))
-    assert experiment.select_observer() == dataclasses.replace(experiment, selected=expected)
+    assert experiment.select("") == dataclasses.replace(experiment, selected=expected)

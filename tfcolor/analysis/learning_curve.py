@@ -14,7 +14,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.core.options import option
 
 NAME = "learning_curve"
-KEYS = ("step", "loss", "learning_rate")
+KEYS, OPTIONAL_KEYS = ("step", "loss", "learning_rate"), ("gradient_norm", "images_per_second")
 MAX_SCALARS = 1000
 """Points of the loss in TensorBoard: the run's own events have them all."""
 
@@ -47,12 +47,14 @@ class TrainingLog:
       rates: float64 [N], the learning rate of each step.
       gradient_norms: float64 [N], Euclidean, over all parameters; NaN where it was
         not finite or not logged.
+      speeds: float64 [N], images per second; NaN where it was not logged.
     """
 
     steps: np.ndarray
     losses: np.ndarray
     rates: np.ndarray
     gradient_norms: np.ndarray
+    speeds: np.ndarray
 
 
 def trace_learning(
@@ -134,15 +136,15 @@ def read_log(run_dir: str) -> TrainingLog:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            values = [*(row[key] for key in KEYS), row.get("gradient_norm")]
+            values = [*(row[key] for key in KEYS), *map(row.get, OPTIONAL_KEYS)]
             rows.append([float("nan" if value is None else value) for value in values])
         except (ValueError, KeyError, TypeError) as error:
             if number < len(lines):
                 raise UserError(f"{path}: line {number} is not a logged step") from error
     if not rows:
         raise UserError(f"{path} has no logged step yet")
-    steps, losses, rates, norms = np.array(rows, np.float64).T
-    return TrainingLog(steps.astype(np.int64), losses, rates, norms)
+    steps, *others = np.array(rows, np.float64).T
+    return TrainingLog(steps.astype(np.int64), *others)
 
 
 def find_drops(log: TrainingLog) -> list[tuple[int, float]]:
@@ -156,7 +158,7 @@ def find_drops(log: TrainingLog) -> list[tuple[int, float]]:
 
     Example:
       >>> rates = np.array([1.0, 1.0, 0.1])
-      >>> find_drops(TrainingLog(np.array([50, 100, 150]), rates, rates, rates))
+      >>> find_drops(TrainingLog(np.array([50, 100, 150]), *[rates] * 4))
       [(150, 0.1)]
     """
     is_lower = log.rates[1:] < log.rates[:-1] * (1 - 1e-6)

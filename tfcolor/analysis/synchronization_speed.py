@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from tfcolor.training.synchronization import (
 )
 
 NAME = "synchronization_speed"
-NUM_SLOW_STEPS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +71,15 @@ class Speed:
     dropped: float
 
 
-def simulate_speeds(options: SynchronizationSpeedOptions) -> list[Speed]:
+def simulate_speeds(
+    options: SynchronizationSpeedOptions, measured: Sequence[np.ndarray] = ()
+) -> list[Speed]:
     """Simulates each cluster under each way of waiting.
 
     Args:
       options: step times and clusters.
+      measured: float64 [N], step times of each task in seconds, which are drawn from
+        in place of those of the options.
 
     Returns:
       One result for each mode and number of workers, mode by mode. Asynchronous
@@ -86,11 +88,10 @@ def simulate_speeds(options: SynchronizationSpeedOptions) -> list[Speed]:
     Raises:
       UsageError: if there is no cluster, one is too small for its tasks and
         backups, or one makes no update.
-      UserError: if a file of step times cannot be read.
     """
     if not options.workers:
         raise UsageError("--synchronization_workers is empty: expected sizes of clusters")
-    draw, num_tasks = _step_times(options)
+    draw, num_tasks = _step_times(options, measured)
     return [
         _simulate(mode, count, options, draw, num_tasks)
         for mode in MODES
@@ -98,11 +99,14 @@ def simulate_speeds(options: SynchronizationSpeedOptions) -> list[Speed]:
     ]
 
 
-def show_synchronization_speed(options: SynchronizationSpeedOptions) -> Findings:
+def show_synchronization_speed(
+    options: SynchronizationSpeedOptions, measured: Sequence[np.ndarray] = ()
+) -> Findings:
     """Draws images per second and staleness over the number of workers.
 
     Args:
       options: step times and clusters.
+      measured: float64 [N] each, as `simulate_speeds` takes them.
 
     Returns:
       `clusters`: of each its `mode`, `workers` and what `Speed` has.
@@ -110,13 +114,12 @@ def show_synchronization_speed(options: SynchronizationSpeedOptions) -> Findings
     Raises:
       UsageError: if there is no cluster, one is too small for its tasks and
         backups, or one makes no update.
-      UserError: if a file of step times cannot be read.
 
     References:
       Doersch, Zisserman. Multi-task Self-Supervised Visual Learning. ICCV 2017,
       section 5.
     """
-    speeds = simulate_speeds(options)
+    speeds = simulate_speeds(options, measured)
     largest = max(options.workers)
     last = {one.mode: one.images_per_second for one in speeds if one.workers == largest}
     gain = last["hybrid"] / last["synchronous"]
@@ -173,20 +176,21 @@ def read_step_times(path: str) -> np.ndarray:
     """Reads measured step times.
 
     Args:
-      path: a text file, a number in each line; or a run's folder, whose first
-        `NUM_SLOW_STEPS` are left out, in which graphs are built.
+      path: a text file, a number in each line.
 
     Returns:
       float64 [N], seconds.
 
     Raises:
       UserError: if it cannot be read, is empty or has anything but positive
-        numbers, and names the line; or if a run has not logged every step.
+        numbers; names the line.
     """
-    if Path(path).is_dir():
-        return _read_logged_times(Path(path))
+    try:
+        lines = Path(path).read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--synchronization_step_times: cannot read {path}: {error}") from error
     seconds = []
-    for number, line in enumerate(_read_text(Path(path)).split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -201,38 +205,15 @@ def read_step_times(path: str) -> np.ndarray:
     return np.array(seconds)
 
 
-def _read_logged_times(run: Path) -> np.ndarray:
-    """Returns float64 [N], the seconds of the steps of a run."""
-    flags = dict(
-        line.lstrip("-").partition("=")[::2] for line in _read_text(run / "flags.cfg").split("\n")
-    )
-    if flags.get("log_every_steps") != "1" or "," in flags.get("task", ""):
-        raise UserError(
-            f"{run} has no time of every step: expected a run of one task with --log_every_steps=1"
-        )
-    lines = _read_text(run / "metrics.jsonl").splitlines()[NUM_SLOW_STEPS:]
-    if not lines:
-        raise UserError(f"{run} has made few steps: expected more than {NUM_SLOW_STEPS}")
-    speeds = [json.loads(line)["images_per_second"] for line in lines]
-    return int(flags["batch_size"]) / np.array(speeds, np.float64)
-
-
-def _read_text(path: Path) -> str:
-    """Returns what a file holds."""
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--synchronization_step_times: cannot read {path}: {error}") from error
-
-
 Draw = Callable[[np.random.Generator, int], float]
 """From random numbers and a task to a step time, seconds."""
 
 
-def _step_times(options: SynchronizationSpeedOptions) -> tuple[Draw, int]:
+def _step_times(
+    options: SynchronizationSpeedOptions, measured: Sequence[np.ndarray]
+) -> tuple[Draw, int]:
     """Returns what draws step times, and the number of tasks."""
-    if options.step_times:
-        measured = [read_step_times(path) for path in options.step_times]
+    if measured:
         return lambda random_numbers, task: float(random_numbers.choice(measured[task])), len(
             measured
         )

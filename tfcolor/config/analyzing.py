@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -30,7 +31,7 @@ from tfcolor.analysis.findings import Findings, check_folder, write_findings
 from tfcolor.analysis.first_filters import show_first_filters
 from tfcolor.analysis.gradient_norm import trace_gradient
 from tfcolor.analysis.heldout_curves import trace_looks
-from tfcolor.analysis.learning_curve import LearningCurveOptions, trace_learning
+from tfcolor.analysis.learning_curve import LearningCurveOptions, read_log, trace_learning
 from tfcolor.analysis.loss_curves import LossCurvesOptions, compare_losses
 from tfcolor.analysis.mixture_weights import (
     MixedHead,
@@ -40,6 +41,7 @@ from tfcolor.analysis.mixture_weights import (
 from tfcolor.analysis.observation import ObservedNetwork, PhotographOptions, Views
 from tfcolor.analysis.synchronization_speed import (
     SynchronizationSpeedOptions,
+    read_step_times,
     show_synchronization_speed,
 )
 from tfcolor.analysis.titles import read_titles
@@ -85,6 +87,8 @@ NUM_RUNS = {
 """How many runs each analysis looks at, at least and at most."""
 
 ANALYSES = tuple(NUM_RUNS)
+NUM_SLOW_STEPS = 5
+"""Steps at the start of a run that also build its graphs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +200,8 @@ def _analyze(chosen: AnalyzeOptions, flag_values: flags.FlagValues) -> Findings:
         return show_divergence_shapes(shapes)
     if chosen.analysis == synchronization_speed.NAME:
         clusters = read_options(SynchronizationSpeedOptions, "synchronization_", flag_values)
-        return show_synchronization_speed(clusters)
+        measured = [measured_step_times(path) for path in clusters.step_times]
+        return show_synchronization_speed(clusters, measured)
     if chosen.analysis == mixture_weights.NAME:
         mixtures = read_options(MixtureWeightsOptions, "", flag_values).mixtures
         heads = [
@@ -224,6 +229,32 @@ def _curves(flag_values: flags.FlagValues) -> dict[str, str]:
     return read_titles(read_options(LossCurvesOptions, "", flag_values).curves, "curves")
 
 
+def measured_step_times(path: str) -> np.ndarray:
+    """Returns how long steps took.
+
+    Args:
+      path: a file, as `read_step_times` takes it; or the folder of a run of one task
+        that logged every step, whose first `NUM_SLOW_STEPS` are left out.
+
+    Returns:
+      float64 [N], seconds.
+
+    Raises:
+      UserError: if there is neither at this path.
+    """
+    if not Path(path).is_dir():
+        return read_step_times(path)
+    experiment, log = load_experiment(path), read_log(path)
+    if len(experiment.members) > 1 or experiment.training.log_every_steps > 1:
+        raise UserError(
+            f"{path} does not tell how long every step of a task took: expected a run of one task"
+            " with --log_every_steps=1"
+        )
+    if len(log.speeds) <= NUM_SLOW_STEPS:
+        raise UserError(f"{path} has {len(log.speeds)} steps: expected more than {NUM_SLOW_STEPS}")
+    return experiment.member.batch_size / log.speeds[NUM_SLOW_STEPS:]
+
+
 def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
     """Returns the base network of a run, in float32.
 
@@ -238,7 +269,7 @@ def load_observed_network(run_dir: str, checkpoint: str) -> ObservedNetwork:
       UserError: if the folder is not a run or has no whole checkpoint.
     """
     network, origin = load_network(run_dir, checkpoint, policy="float32")
-    trained = TrainedNetwork(network, load_experiment(run_dir).select_observer().task, origin)
+    trained = TrainedNetwork(network, load_experiment(run_dir).select("").task, origin)
     return ObservedNetwork(run_dir, network.backbone, trained.inputs)
 
 

@@ -219,7 +219,9 @@ def load_network(
       policy: Keras's name of the precision to compute in; None for that of the
         training.
       task: whose head to take, and whose statistics of batch norm, where the run
-        has several tasks; the first one's where it is none of them.
+        has several tasks; the first one's where it is none of them. Without one,
+        the head is that of `Experiment.select` and the statistics are the mean of
+        all tasks'.
 
     Returns:
       The network, and where it comes from: run, task, backbone and step.
@@ -227,8 +229,7 @@ def load_network(
     Raises:
       UserError: if the folder is not a run or has no whole checkpoint.
     """
-    experiment = load_experiment(run_dir)
-    experiment = experiment.select(task) if task else experiment.select_observer()
+    experiment = load_experiment(run_dir).select(task)
     tf.keras.mixed_precision.set_global_policy(policy or experiment.training.precision)
     network = build_network(experiment, build_task(experiment, {}))
     prefixes = find_checkpoints(Path(run_dir), checkpoint)

@@ -109,8 +109,7 @@ def load_trained_network(run: str, chosen: EvaluateOptions) -> TrainedNetwork:
     if is_parts_run(run):
         return _load_parts(run, chosen)
     wanted = PROTOCOLS[chosen.protocol].task
-    experiment = load_experiment(run)
-    experiment = experiment.select(wanted) if wanted else experiment.select_observer()
+    experiment = load_experiment(run).select(wanted)
     task = experiment.member.name
     if wanted and task != wanted:
         raise UserError(

@@ -178,30 +178,22 @@ class Experiment:
         return tuple(derive_seed(seed, f"task/{label}") if label else seed for label in self.labels)
 
     def select(self, task: str) -> "Experiment":
-        """Returns this experiment with the first task of a name selected.
+        """Returns this experiment with one task selected.
 
         Args:
-          task: name of a task; the selection stays as it is where there is none.
+          task: name of a task, of which the first is selected; the selection stays as
+            it is where there is none. Empty for what measures the backbone, whatever
+            it was trained for: the first task that sees colors, if there is one, since
+            gray photographs would not show what colors have taught it.
 
         Returns:
           An experiment that differs in `selected` alone.
         """
-        names = [member.name for member in self.members]
-        return dataclasses.replace(self, selected=names.index(task)) if task in names else self
-
-    def select_observer(self) -> "Experiment":
-        """Returns this experiment with the first task selected that sees colors.
-
-        For what measures the backbone, whatever it was trained for: gray photographs
-        would not show what colors have taught it.
-
-        Returns:
-          An experiment that differs in `selected` alone; this one if no task does.
-        """
-        inputs = [getattr(member.options, "input", "gray") for member in self.members]
-        if "color" not in inputs:
-            return self
-        return dataclasses.replace(self, selected=inputs.index("color"))
+        kinds = [
+            member.name if task else getattr(member.options, "input", "") for member in self.members
+        ]
+        wanted = task or "color"
+        return dataclasses.replace(self, selected=kinds.index(wanted)) if wanted in kinds else self
 
 
 def read_experiment(flag_values: flags.FlagValues) -> Experiment:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from tfcolor.config.reproduction.layout import BOXES, DEPTHS, LABELS
 from tfcolor.config.reproduction.multi_task_trainings import (
     MIXING,
+    NAMES,
     deepened,
     detected,
     from_labels,
@@ -123,13 +124,7 @@ STARTS: dict[str, tuple[str, Start]] = {
     "random": ("Random weights", lambda scale: None),
 }
 """Titles and pretrainings by the names of rows."""
-PARTS = {
-    "rp_col": ("rp", "col"),
-    "rp_ex": ("rp", "ex"),
-    "rp_ms": ("rp", "ms"),
-    "rp_col_ex": ("rp", "col", "ex"),
-    "all": ("rp", "col", "ex", "ms"),
-}
+PARTS = {name: tasks for name, tasks in NAMES.items() if len(tasks) > 1}
 """The single tasks of each combination, which has to be better than the best of them."""
 HARMONIZED = {"rp_h": ("rp",), "rp_col_h": ("rp_col",)}
 """What each harmonized row is compared with."""

@@ -97,24 +97,19 @@ def _explain(table: Table, records: Sequence[Mapping[str, Any]], is_small: bool)
 
 def _format_commands(table: Table, measured: Measured) -> list[str]:
     """Returns the commands of every cell and what they took, those of equal cells once."""
-    lines = [
-        "## Commands",
-        "",
-        "For the first seed; times are of all seeds and all that led to them.",
-    ]
-    lines.append("")
+    told = "For the first seed; times are of all seeds and all that led to them."
+    lines = ["## Commands", "", told, ""]
     for row in table.rows:
         shown: dict[str, list[str]] = {}
-        effort: dict[str, str] = {}
         for column in table.columns:
             seeds = measured.get((row.name, column.name), ())
             for one in seeds[:1]:
-                text = ", then ".join(f"`{command}`" for command in one["commands"])
+                commands = ", then ".join(f"`{command}`" for command in one["commands"])
+                text = f"{_format_effort(seeds)}: {commands}"
                 shown.setdefault(text, []).append(column.title)
-                effort.setdefault(text, _format_effort(seeds))
         for text, titles in shown.items():
             which = "" if len(shown) == 1 else f" ({', '.join(titles)})"
-            lines.append(f"- {row.title}{which}, {effort[text]}: {text}")
+            lines.append(f"- {row.title}{which}, {text}")
     return lines
 
 
