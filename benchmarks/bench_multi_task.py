@@ -1,12 +1,13 @@
-"""What the full pretrainings of Doersch and Zisserman need: a cost sheet.
+"""What the full trainings of Doersch and Zisserman need: a cost sheet.
 
-`python benchmarks/bench_multi_task.py --data=DATA` (or `make bench`, without DATA on the built-in
-photographs and without motion segmentation) makes training steps of the four pretext
-tasks with the full network of configs/table_s4 at two small batch sizes, each in a process
-of its own, and counts the floating-point operations of an example. From time and memory at
-both sizes it extrapolates: images/s and memory of a batch of any size, hours of a GPU at a
-given sustained rate for each row of the tables. Results go to
-benchmarks/results/multi_task.json, the sheet to benchmarks/results/multi_task.md.
+`python benchmarks/bench_multi_task.py --data=DATA` (or `make bench`, without DATA on what is
+built in, which leaves out motion segmentation, labels, the probe and detection) makes
+training steps of the four pretext tasks, and of what follows them, with the full networks of
+the published configurations at two small batch sizes, each in a process of its own, and
+counts the floating-point operations of an example. From time and memory at both sizes it
+extrapolates: images/s and memory of a batch of any size, hours of a GPU at a given sustained
+rate for each row of the tables. Results go to benchmarks/results/multi_task.json, the sheet
+to benchmarks/results/multi_task.md.
 
 Expected before measuring: three times the operations of a forward pass; relative position,
 with two patches of 96 pixels, at a fifth to a quarter of colorization, with one view of 256
@@ -15,9 +16,12 @@ operations per second a K40 (4.3e12 at most) sustained, which cannot be more tha
 an eighth (the head of colorization, 34.8 million numbers at 1,024 places, is half of its
 work), and a third of a K40's peak for colorization, but 1 to 7 % for the others, whose epochs
 must have had several examples of an image.
+Labels at stride 16 were expected at 100e9 operations, depth at 200e9, a photograph for
+detection at 1e12 to 2e12; and all that follows a pretraining at less than a tenth of it.
 """
 
 import argparse
+import dataclasses
 import subprocess
 import sys
 import time
@@ -29,12 +33,44 @@ sys.path[:0] = [str(Path(__file__).parent), str(PROJECT)]
 import measuring  # noqa: E402
 
 BENCHMARK = "multi_task"
-TASKS = ("rp", "col", "ex", "ms")
-SIZES = (2, 4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A training whose steps are measured.
+
+    Attributes:
+      config: its flagfile, without folder and suffix.
+      images: what --data has for it, as --images takes it.
+      built_in: what else there is; empty if there is nothing.
+      sizes: of two batches.
+      passes: a training step in forward passes: the gradients of maps and of kernels
+        cost one each.
+    """
+
+    config: str
+    images: str
+    built_in: str = ""
+    sizes: tuple[int, int] = (2, 4)
+    passes: int = 3
+
+
+PHOTOGRAPHS = ("{}/photos/train", "builtin:photos")
+LABELS = "cifar100:{}/cifar-100-python:train"
+CASES = {
+    "rp": Case("table_s4/rp", *PHOTOGRAPHS),
+    "col": Case("table_s4/col", *PHOTOGRAPHS),
+    "ex": Case("table_s4/ex", *PHOTOGRAPHS),
+    "ms": Case("table_s4/ms", "video:{}/video:train:64"),
+    "labels": Case("table_s4/labels", LABELS),
+    "probe": Case("linear_probe/doersch", LABELS, passes=1),
+    "detection": Case(
+        "detection_resnet101_v2_voc2007", "voc_detection:{}/raccoon:trainval", sizes=(1, 2)
+    ),
+    "depth": Case("depth_resnet101_v2_nyu", *["builtin:depth_scenes:train:16"] * 2),
+}
 HOURS = {"rp": 350, "col": 90, "ex": 60, "ms": 400}
 """Published hours of a K40 for an epoch."""
-PASSES = 3
-"""A training step in forward passes: the gradients of maps and of kernels cost one each."""
 K40_PEAK = 4.29e12
 
 
@@ -53,11 +89,11 @@ def main(arguments: list[str]) -> int:
         name, _, size = options.one.partition(":")
         return _measure_one(name, int(size), options.data, options.rounds)
     records, found = [], {}
-    for name in TASKS if options.data else TASKS[:-1]:
-        for size in SIZES:
+    for name, case in CASES.items():
+        for size in case.sizes if options.data or case.built_in else ():
             operations, peak, *times = _run(name, size, options)
-            case = f"{name}, batch {size}"
-            records += measuring.summarize(BENCHMARK, case, {"step": times}, {"step": int(peak)})
+            title = f"{name}, batch {size}"
+            records += measuring.summarize(BENCHMARK, title, {"step": times}, {"step": int(peak)})
             found[name, size] = (operations, peak, records[-1].median_ms / 1e3)
     sheet = "\n".join(
         _format(found, options.batch, [float(one) for one in options.tera.split(",")])
@@ -88,13 +124,12 @@ def _measure_one(name: str, size: int, data: str, rounds: int) -> int:
     """Makes steps of one task and prints operations, peak bytes and milliseconds."""
     from experiment_steps import build_steps
 
-    images = f"{data}/photos/train" if data else "builtin:photos"
-    images = f"video:{data}/video:train:64" if name == "ms" else images
-    config = PROJECT / "configs" / "table_s4" / f"{name}.cfg"
-    flags = [f"--flagfile={config}", f"--images={images}", f"--batch_size={size}"]
+    case = CASES[name]
+    images = case.images.format(data) if data else case.built_in
+    flags = [f"--flagfile={_flagfile(name)}", f"--images={images}", f"--batch_size={size}"]
     built = build_steps(flags, rate=1e-5)
     batch = next(iter(built.batches))
-    operations = _count_operations(built.network, batch[0]) / size
+    operations = case.passes * _count_operations(built.network, batch[0]) / size
     times = []
     for _ in range(rounds + 1):
         started = time.perf_counter()
@@ -104,8 +139,13 @@ def _measure_one(name: str, size: int, data: str, rounds: int) -> int:
     return 0
 
 
+def _flagfile(name: str) -> Path:
+    """Returns the flagfile of a case."""
+    return PROJECT / "configs" / f"{CASES[name].config}.cfg"
+
+
 def _count_operations(network, inputs) -> float:
-    """Returns the floating-point operations of a training step, by those of a forward pass."""
+    """Returns the floating-point operations of a forward pass."""
     import tensorflow as tf
 
     specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, inputs)
@@ -114,56 +154,80 @@ def _count_operations(network, inputs) -> float:
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     counted = tf.compat.v1.profiler.profile(graph, options=options)
-    return PASSES * counted.total_float_ops
+    return counted.total_float_ops
 
 
 def _format(found, batch: int, tera: list[float]) -> list[str]:
     """Returns the sheet as Markdown."""
-    from tfcolor.config.reproduction.multi_task_trainings import (
-        BATCH,
-        IMAGES,
-        NAMES,
-        NUM_CHECKPOINTS,
-        checkpoint_steps,
-    )
-
-    small, large = SIZES
     lines = [
         "| task | 1e9 operations an example | s an example here | 1e9 operations/s here"
         f" | images/s here | memory: fixed; an example; batch {batch}"
         " | K40, published hours: sustained 1e12/s |",
         "|---|---|---|---|---|---|---|",
     ]
-    operations = {}
-    for name in dict.fromkeys(name for name, _ in found):
-        operations[name] = found[name, small][0]
+    operations = {name: cost for (name, _), (cost, _, _) in found.items()}
+    for name in operations:
+        small, large = CASES[name].sizes
         extra = large - small
         seconds = max((found[name, large][2] - found[name, small][2]) / extra, 1e-9)
         each = (found[name, large][1] - found[name, small][1]) / extra
         fixed = found[name, small][1] - small * each
-        k40 = operations[name] * IMAGES / (3600 * HOURS[name])
-        if k40 > K40_PEAK:
-            raise SystemExit(f"{name}: more operations than a K40 can make in the published hours")
         gib = [one / 2**30 for one in (fixed, each, fixed + batch * each)]
+        sustained = _sustained(name, operations[name])
         lines.append(
             f"| {name} | {operations[name] / 1e9:.0f} | {seconds:.2f}"
             f" | {operations[name] / seconds / 1e9:.0f} | {1 / seconds:.2f}"
-            f" | {gib[0]:.1f}; {gib[1]:.2f}; {gib[2]:.0f} GiB | {k40 / 1e12:.2f} |"
+            f" | {gib[0]:.1f}; {gib[1]:.2f}; {gib[2]:.0f} GiB | {sustained} |"
         )
     lines += [
         "",
-        "| pretraining | steps of 256 | 1e18 operations |"
+        "| training | steps | examples a step, each task | 1e18 operations |"
         + "".join(f" GPU hours at {rate:g}e12/s |" for rate in tera),
-        "|---|---|---|" + "---|" * len(tera),
+        "|---|---|---|---|" + "---|" * len(tera),
     ]
-    for row in NAMES:
-        if not set(NAMES[row]) <= operations.keys():
+    for row, (steps, size, tasks) in _trainings().items():
+        if not set(tasks) <= operations.keys():
             continue
-        steps = NUM_CHECKPOINTS * checkpoint_steps("full", row)
-        total = steps * BATCH * sum(operations[task] for task in NAMES[row])
+        total = steps * size * sum(operations[task] for task in tasks)
         hours = "".join(f" {total / rate / 1e12 / 3600:,.0f} |" for rate in tera)
-        lines.append(f"| {row} | {steps:,} | {total / 1e18:.0f} |{hours}")
+        lines.append(f"| {row} | {steps:,} | {size} | {total / 1e18:.1f} |{hours}")
     return lines
+
+
+def _sustained(name: str, operations: float) -> str:
+    """Returns what a K40 sustained by the published hours of an epoch, 1e12 a second."""
+    from tfcolor.config.reproduction.multi_task_trainings import IMAGES
+
+    if name not in HOURS:
+        return "-"
+    k40 = operations * IMAGES / (3600 * HOURS[name])
+    if k40 > K40_PEAK:
+        raise SystemExit(f"{name}: more operations than a K40 can make in the published hours")
+    return f"{k40 / 1e12:.2f}"
+
+
+def _trainings() -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """Returns steps, examples of a task in each and tasks of every full training."""
+    from tfcolor.config.command import define_flags
+    from tfcolor.config.experiment import read_experiment
+    from tfcolor.config.reproduction.multi_task_trainings import (
+        BATCH,
+        NAMES,
+        NUM_CHECKPOINTS,
+        checkpoint_steps,
+    )
+    from tfcolor.train import COMMAND
+
+    found = {
+        row: (NUM_CHECKPOINTS * checkpoint_steps("full", row), BATCH, tasks)
+        for row, tasks in NAMES.items()
+    }
+    for name in (one for one in CASES if one not in NAMES):
+        flag_values = define_flags(COMMAND)
+        flag_values(["train", f"--flagfile={_flagfile(name)}", "--images=any"])
+        training = read_experiment(flag_values).training
+        found[name] = (training.num_steps, training.batch_size, (name,))
+    return found
 
 
 if __name__ == "__main__":

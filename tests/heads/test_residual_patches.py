@@ -3,6 +3,7 @@ import tensorflow as tf
 
 from tfcolor.core.taps import Tap
 from tfcolor.heads.residual_patches import ResidualPatchHead, ResidualShape
+from tfcolor.layers.batch_norm import EPSILON
 from tfcolor.models.network import kernel_and_bias_variables
 
 TAPS = {"conv1": Tap("conv1", 2, 0.0, 4), "block3_unit2": Tap("block3_unit2", 8, 2.0, 6)}
@@ -40,7 +41,11 @@ def test_a_pair_is_answered_by_the_codes_in_their_order():
     current = joined[:, None, None]
     for unit in head.pair_units:
         current = unit(current)
-    expected = current.numpy()[:, 0, 0] @ head.labels.kernel.numpy()
+    moved, scale = np.linspace(-1, 1, 12), np.linspace(0.5, 2, 12)
+    head.norm.bias.assign(moved)
+    head.norm.scale.assign(scale)
+    answers = np.maximum(current.numpy()[:, 0, 0] / np.sqrt(1 + EPSILON) * scale + moved, 0)
+    expected = answers @ head.labels.kernel.numpy()
     logits = head(features, inputs, TAPS)["logits"]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     turned = tf.reshape(tf.reshape(features["top"], [B, T, 5, 5, 6])[:, ::-1], [B * T, 5, 5, 6])
@@ -83,6 +88,15 @@ def test_answers_are_float32_and_trained_in_mixed_precision():
         tf.keras.mixed_precision.set_global_policy("float32")
     assert logits.dtype == tf.float32
     assert all(np.all(np.isfinite(one)) for one in gradients)
+
+
+def test_how_far_a_step_moves_the_answers_does_not_depend_on_the_size_of_the_sums():
+    features, inputs = _batch()
+    head = ResidualPatchHead(TAPS, 36, SHAPE, 8, seed=1)
+    before = head(features, inputs, TAPS, training=True)["logits"]
+    head.join.kernel.assign(1e4 * head.join.kernel)
+    after = head(features, inputs, TAPS, training=True)["logits"]
+    assert 0.1 < np.abs(after).max() / np.abs(before).max() < 10
 
 
 def test_an_answer_can_start_at_guessing():

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfcolor.core.seeds import derive_seed
 from tfcolor.core.taps import Tap
+from tfcolor.layers.batch_norm import TrainableBatchNorm
 from tfcolor.layers.bottleneck import BottleneckUnit
 
 NAME = "residual_patch_head"
@@ -35,7 +36,9 @@ class ResidualPatchHead(tf.keras.Model):
     numbers of a patch of 96 pixels at stride 8. About a pair a linear layer, as
     wide as one code, three fully connected residual units and a linear layer
     answer. The paper has these units as wide as one code too, and does not say how
-    two codes become that narrow.
+    two codes become that narrow, nor what is done to their raw sum: batch norm and
+    ReLU, as ResNet-v2 ends. Without, each step of RMSProp moves the answers by the
+    size of the sum, and so much that nothing else is learned.
 
     Args:
       taps: of the backbone; the last one is read.
@@ -86,6 +89,7 @@ class ResidualPatchHead(tf.keras.Model):
         self.code_size = side * side * channels
         self.pair_units: list[BottleneckUnit] = []
         self.join = self.labels = None
+        self.norm: TrainableBatchNorm | None = None
         if num_labels:
             self._build_pair_layers(shape.pair_width, num_labels, kernel_deviation, seed)
 
@@ -113,13 +117,14 @@ class ResidualPatchHead(tf.keras.Model):
             current = unit(current, training=training)
         num_patches = inputs["image"].shape[1]
         codes = tf.cast(tf.reshape(current, [-1, num_patches, self.code_size]), tf.float32)
-        if self.join is None or self.labels is None:
+        if self.join is None or self.norm is None or self.labels is None:
             return {"embeddings": codes}
         pairs = self.join(tf.reshape(codes, [-1, num_patches * self.code_size]))
         current = pairs[:, tf.newaxis, tf.newaxis]
         for unit in self.pair_units:
             current = unit(current, training=training)
-        return {"logits": self.labels(current[:, 0, 0])}
+        answers = tf.nn.relu(self.norm(current[:, 0, 0], training=training))
+        return {"logits": self.labels(answers)}
 
     def _build_pair_layers(
         self, width: int, num_labels: int, kernel_deviation: float, seed: int
@@ -132,6 +137,9 @@ class ResidualPatchHead(tf.keras.Model):
             unit_seed = derive_seed(seed, f"{NAME}/{name}")
             unit = BottleneckUnit(size, size, width, kernel=1, seed=unit_seed, name=name)
             self.pair_units.append(unit)
+        norm = TrainableBatchNorm(synchronize=True, use_ramp=True, name="norm")
+        norm.build([None, size])
+        self.norm = norm
         self.labels = _dense("labels", size, num_labels, seed, kernel_deviation)
 
 
