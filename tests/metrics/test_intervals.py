@@ -6,6 +6,7 @@ from tfcolor.metrics.intervals import (
     Interval,
     bootstrap_interval,
     control_intervals,
+    draw_means,
     pooled_quantile,
 )
 
@@ -121,3 +122,21 @@ def test_too_few_numbers_are_rejected(samples, control, message):
 def test_a_bad_level_of_several_intervals_is_rejected():
     with pytest.raises(ValueError, match=r"level 1\.0: expected between 0 and 1"):
         control_intervals({"a": [1.0], "b": [1.0, 2.0]}, {"a": "b"}, level=1.0)
+
+
+def test_drawn_means_are_those_of_student():
+    samples = [np.array([[1.0, 5.0], [1.5, 5.2], [2.0, 5.4]]), np.array([[3.0, 7.0], [4.0, 7.5]])]
+    drawn = draw_means(samples, num_draws=20_000, seed=3)
+    assert [one.shape for one in drawn] == [(20_000, 2)] * 2
+    half = pooled_quantile(samples, 1, 0.5)
+    for sample, draws in zip(samples, drawn, strict=True):
+        ends = half / np.sqrt(len(sample))
+        found = np.quantile(draws, [0.25, 0.5, 0.75], axis=0) - sample.mean(axis=0)
+        expected = np.multiply.outer([-1, 0, 1], [ends, ends])
+        np.testing.assert_allclose(found, expected, atol=0.02)
+    # One deviation for all: where one mean is far off, others are more often too.
+    squares = [np.square(one - one.mean(axis=0))[:, 0] for one in drawn]
+    assert np.corrcoef(*squares)[0, 1] > 0.1
+    np.testing.assert_array_equal(draw_means(samples, 5)[0], draw_means(samples, 5)[0])
+    with pytest.raises(ValueError, match="expected two in one of them"):
+        draw_means([np.ones([1, 2])])

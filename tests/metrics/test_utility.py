@@ -7,6 +7,7 @@ from tfcolor.metrics.utility import (
     ALWAYS_BETTER,
     CONVERGES_EARLY,
     NO_BENEFIT,
+    OTHER,
     SAME_PLATEAU,
     UNDECIDED,
     Utility,
@@ -82,7 +83,24 @@ def _named(scratch, tuned, spread=0.002, **options):
     ],
 )
 def test_clear_curves_are_named(scratch, tuned, name):
-    assert _named(scratch, tuned).name == name
+    assert _named(scratch, tuned, margin=0.02).name == name
+
+
+def test_chances_agree_with_what_is_certain_and_say_what_is_likely():
+    sure = _named((0.1, 0.2, 0.3, 0.4), (0.2, 0.3, 0.38, 0.46))
+    assert sure.chances == {ALWAYS_BETTER: 1.0}
+    assert sure.verdict == f"{ALWAYS_BETTER}, better with every number of labels up to 4000"
+    likely = _named((0.1, 0.2), (0.13, 0.23), spread=0.02)
+    assert likely.name == UNDECIDED
+    # By Student's distribution: both differences above the margin, nearly independent.
+    one = stats.t.sf((0.01 - 0.03) / (0.02 * np.sqrt(2 / 3)), 8)
+    assert likely.chances[ALWAYS_BETTER] == pytest.approx(one**2, abs=0.03)
+    assert sum(likely.chances.values()) == pytest.approx(1)
+    assert list(likely.chances.values()) == sorted(likely.chances.values(), reverse=True)
+    chance = likely.chances[ALWAYS_BETTER]
+    assert likely.verdict.endswith(f"500 labels; likeliest {ALWAYS_BETTER} ({chance:.0%})")
+    growing = _named((0.1, 0.2, 0.3), (0.1, 0.3, 0.4))
+    assert growing.name == UNDECIDED and growing.chances == {OTHER: 1.0}
 
 
 def test_noisy_curves_have_no_name():

@@ -60,8 +60,9 @@ def measure_utility(options: UtilityOptions) -> Findings:
 
     Returns:
       `scratch` and `tuned` (count, accuracies, median), `utilities` (count,
-      utility, kind, text and those by seed), `outcome`, its `reason`, and the
-      intervals that it rests on, if there are at least two seeds.
+      utility, kind, text and those by seed), `outcome`, its `reason`, both as a
+      `verdict`, and, if there are at least two seeds, the `chances` of each outcome
+      and the intervals that it rests on.
 
     Raises:
       UsageError: if results are missing or not LABELS:FILE.json.
@@ -94,6 +95,8 @@ def measure_utility(options: UtilityOptions) -> Findings:
             ],
             "outcome": outcome.name,
             "reason": outcome.reason,
+            "verdict": outcome.verdict,
+            "chances": dict(outcome.chances),
             **{
                 name: [dataclasses.asdict(one) for one in getattr(outcome, name)]
                 for name in ("differences", "scratch_gains", "tuned_gains")
@@ -101,7 +104,7 @@ def measure_utility(options: UtilityOptions) -> Findings:
         },
         figure=draw_utility(scratch, tuned, utilities, outcome, options.metric),
         scalars=[("utility", count, one.value) for count, one in medians.items()],
-        headline=f"{outcome.name}: {outcome.reason}; utility "
+        headline=f"{outcome.verdict}; utility "
         + ", ".join(f"{one} with {count} labels" for count, one in medians.items()),
     )
 
@@ -135,7 +138,7 @@ def draw_utility(
             list(curve), means, deviations, fmt="o-", color=color, capsize=4, label=label
         )
     upper.set(ylabel=metric.replace("_", " "))
-    upper.set_title(f"{outcome.name}\n{outcome.reason}", fontsize=9, wrap=True)
+    upper.set_title(outcome.verdict.replace("; ", "\n"), fontsize=9, wrap=True)
     upper.legend(frameon=False)
     for count, ones in utilities.items():
         for one in ones:
@@ -183,10 +186,10 @@ def _outcome(scratch: Curve, tuned: Curve, margin: float) -> Outcome:
     """Returns the outcome over the numbers of labels that both curves have."""
     counts = [count for count in scratch if count in tuned]
     if len(counts) < 2:
-        return Outcome(UNDECIDED, "fewer than two numbers of labels are shared", (), (), ())
+        return Outcome(UNDECIDED, "fewer than two numbers of labels are shared")
     own, other = (np.transpose([curve[count] for count in counts]) for curve in (scratch, tuned))
     if min(len(own), len(other)) < 2:
-        return Outcome(UNDECIDED, "a single seed tells nothing of noise", (), (), ())
+        return Outcome(UNDECIDED, "a single seed tells nothing of noise")
     return name_outcome(counts, own, other, margin=margin)
 
 

@@ -123,15 +123,55 @@ def pooled_quantile(samples: Sequence[ArrayLike], num_intervals: int, level: flo
     """
     from scipy import stats  # slow to import
 
+    squares, freedom = _deviations(samples)
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}: expected between 0 and 1")
+    quantile = stats.t.ppf(1 - (1 - level) / 2 / num_intervals, freedom)
+    return float(quantile * np.sqrt(squares / freedom))
+
+
+def draw_means(
+    samples: Sequence[ArrayLike], num_draws: int = 2000, seed: int = 0
+) -> list[np.ndarray]:
+    """Draws what the true means may be, given samples of one deviation.
+
+    From the posterior of normal numbers with a flat prior of means and of the
+    logarithm of their common deviation: each mean by itself follows Student's
+    distribution around that of its sample.
+
+    Args:
+      samples: float [S, N] each, of which each column is a sample of its own; at least
+        one has more than one row.
+      num_draws: D, positive.
+      seed: chooses the draws.
+
+    Returns:
+      float64 [D, N] of each, drawn together.
+
+    Raises:
+      ValueError: if no sample has a deviation to be measured.
+
+    References:
+      Gelman et al. Bayesian Data Analysis, third edition, section 3.2.
+    """
+    squares, freedom = _deviations(samples)
+    random_numbers = np.random.default_rng(seed)
+    deviations = np.sqrt(squares / random_numbers.chisquare(freedom, [num_draws, 1]))
+    arrays = [np.asarray(one, np.float64) for one in samples]
+    return [
+        one.mean(axis=0)
+        + deviations / np.sqrt(len(one)) * random_numbers.standard_normal([num_draws, one.shape[1]])
+        for one in arrays
+    ]
+
+
+def _deviations(samples: Sequence[ArrayLike]) -> tuple[float, int]:
+    """Returns the sum of squared deviations within samples and its degrees of freedom."""
     arrays = [np.asarray(one, np.float64) for one in samples]
     freedom = sum(one.size - one[0].size for one in arrays)
     if freedom < 1:
         raise ValueError(f"{len(arrays)} samples of one number: expected two in one of them")
-    if not 0 < level < 1:
-        raise ValueError(f"level {level}: expected between 0 and 1")
-    squares = sum(np.square(one - one.mean(axis=0)).sum() for one in arrays)
-    quantile = stats.t.ppf(1 - (1 - level) / 2 / num_intervals, freedom)
-    return float(quantile * np.sqrt(squares / freedom))
+    return float(sum(np.square(one - one.mean(axis=0)).sum() for one in arrays)), freedom
 
 
 def control_intervals(

@@ -3,12 +3,13 @@
 import dataclasses
 import itertools
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfcolor.metrics.intervals import LEVEL, Interval, pooled_quantile
+from tfcolor.metrics.intervals import LEVEL, Interval, draw_means, pooled_quantile
 
 EXACT, ABOVE, BELOW = "exact", "above", "below"
 _SIGNS = {EXACT: "", ABOVE: "> ", BELOW: "< "}
@@ -18,8 +19,10 @@ SAME_PLATEAU = "b) better with few labels, equal on the plateau"
 CONVERGES_EARLY = "c) equal before the plateau"
 NO_BENEFIT = "no benefit"
 UNDECIDED = "undecided"
+OTHER = "none of the three"
+"""What curves are that would be undecided if they were known exactly."""
 
-MARGIN = 0.02
+MARGIN = 0.01
 """Differences of accuracies that count as none."""
 
 RISES, FLAT, UNCLEAR = "rises", "flat", "unclear"
@@ -61,13 +64,24 @@ class Outcome:
       scratch_gains: of training from scratch between neighboring numbers of
         labels, for each doubling of the labels.
       tuned_gains: those of fine-tuning.
+      chances: of each name, or "none of the three", in falling order; their sum is 1.
     """
 
     name: str
     reason: str
-    differences: tuple[Interval, ...]
-    scratch_gains: tuple[Interval, ...]
-    tuned_gains: tuple[Interval, ...]
+    differences: tuple[Interval, ...] = ()
+    scratch_gains: tuple[Interval, ...] = ()
+    tuned_gains: tuple[Interval, ...] = ()
+    chances: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """Tells the name, and as long as it is undecided the likeliest one, and why."""
+        text = f"{self.name}, {self.reason}"
+        if self.name != UNDECIDED or not self.chances:
+            return text
+        name, chance = next(iter(self.chances.items()))
+        return f"{text}; likeliest {name} ({chance:.0%})"
 
 
 def label_utility(counts: ArrayLike, scratch: ArrayLike, count: float, accuracy: float) -> Utility:
@@ -157,6 +171,9 @@ def name_outcome(
     meet at their ends, it is asked instead whether fine-tuning had been flat or
     rose up to there.
 
+    How likely each name is whatever the level is the share of draws of the true
+    means, given these seeds, whose curves have it by the same rules.
+
     Args:
       counts: float [N], rising numbers of labels, positive; N at least 2.
       scratch: float [S, N], accuracies by seed of training from scratch.
@@ -165,7 +182,7 @@ def name_outcome(
       level: probability with which all intervals hold, in (0, 1).
 
     Returns:
-      The outcome with all intervals.
+      The outcome with all intervals and chances.
 
     Raises:
       ValueError: if the shapes do not fit, or there are too few seeds or numbers
@@ -178,7 +195,37 @@ def name_outcome(
     own, others = (np.asarray(one, np.float64) for one in (scratch, tuned))
     labels, _ = _checked_curve(counts, own.mean(axis=0))
     intervals = _intervals(labels, own, others, level)
-    return Outcome(*_judge(labels, intervals, margin), *map(tuple, intervals))
+    differences, *gains = map(tuple, intervals)
+    chances = _chances(labels, own, others, margin)
+    return Outcome(*_judge(labels, intervals, margin), differences, gains[0], gains[1], chances)
+
+
+def _chances(
+    labels: np.ndarray, scratch: np.ndarray, tuned: np.ndarray, margin: float
+) -> dict[str, float]:
+    """Returns how often each name is that of curves that these may be, in falling order."""
+    draws = zip(*draw_means((scratch, tuned)), strict=True)
+    names = Counter(_judge(labels, _compare(labels, *means), margin)[0] for means in draws)
+    return {
+        OTHER if name == UNDECIDED else name: count / names.total()
+        for name, count in names.most_common()
+    }
+
+
+def _compare(
+    labels: np.ndarray, scratch: np.ndarray, tuned: np.ndarray, halves: Sequence[float] = (0, 0, 0)
+) -> Intervals:
+    """Returns the intervals of two curves' means; a half is that of a difference."""
+    doublings = np.diff(np.log2(labels))
+    differences = [Interval.around(mean, halves[0]) for mean in tuned - scratch]
+    gains = [
+        [
+            Interval.around(*pair)
+            for pair in zip(np.diff(means) / doublings, half / doublings, strict=True)
+        ]
+        for means, half in ((scratch, halves[1]), (tuned, halves[2]))
+    ]
+    return differences, gains[0], gains[1]
 
 
 def _judge(labels: np.ndarray, intervals: Intervals, margin: float) -> tuple[str, str]:
@@ -229,15 +276,9 @@ def _intervals(
     if len(labels) < 2 or not 0 < level < 1:
         raise ValueError(f"{len(labels)} counts, level {level}: expected two, and in (0, 1)")
     width = pooled_quantile((scratch, tuned), 3 * len(labels) - 2, level)
-    doublings = np.diff(np.log2(labels))
-    means = tuned.mean(axis=0) - scratch.mean(axis=0)
-    half = width * np.sqrt(1 / len(scratch) + 1 / len(tuned))
-    found = [[Interval.around(mean, half) for mean in means]]
-    for one in (scratch, tuned):
-        rises = np.diff(one.mean(axis=0)) / doublings
-        halves = width * np.sqrt(2 / len(one)) / doublings
-        found.append([Interval.around(*pair) for pair in zip(rises, halves, strict=True)])
-    return found[0], found[1], found[2]
+    shares = (1 / len(scratch) + 1 / len(tuned), 2 / len(scratch), 2 / len(tuned))
+    halves = [float(width * np.sqrt(share)) for share in shares]
+    return _compare(labels, scratch.mean(axis=0), tuned.mean(axis=0), halves)
 
 
 def _checked_curve(counts: ArrayLike, accuracies: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

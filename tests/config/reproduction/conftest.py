@@ -65,8 +65,7 @@ def commands(monkeypatch):
             results = [one.split(":", 1) for one in values.get("downstream", "").split(",") if one]
             numbers = {
                 "downstream": [{"step": int(s), "value": 0.5, "file": f} for s, f in results],
-                "outcome": "undecided",
-                "reason": "nothing was measured",
+                "verdict": "undecided, nothing was measured",
                 "scratch": [{"count": 500, "accuracies": [0.25, 0.125]}],
                 "tuned": [{"count": 500, "accuracies": [0.375]}],
                 "utilities": [{"count": 500, "text": "> 3.00"}],

@@ -46,7 +46,7 @@ def test_results_reach_the_analysis_with_their_labels(made):
     assert "![Rotation](rotation/utility.png)" in page
     assert page.count("tfcolor train") == 10
     assert "--figure=utility --scale=small" in page and "--seeds=2 --columns=5,160`" in page
-    assert "Outcome: **undecided**, nothing was measured." in page
+    assert "Outcome: undecided, nothing was measured." in page
     assert "| 500 | 18.8 ± 8.8 | 37.5 | > 3.00 |" in page
 
 

@@ -83,7 +83,7 @@ def format_utility(numbers: Mapping[str, Any]) -> list[str]:
     """
     scratch = {point["count"]: _format_seeds(point["accuracies"]) for point in numbers["scratch"]}
     tuned = {point["count"]: _format_seeds(point["accuracies"]) for point in numbers["tuned"]}
-    lines = [f"Outcome: **{numbers['outcome']}**, {numbers['reason']}.", ""]
+    lines = [f"Outcome: {numbers['verdict']}.", ""]
     lines += [
         "| labelled images | from scratch (%) | fine-tuned (%) | utility |",
         "|---|---|---|---|",
