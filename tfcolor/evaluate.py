@@ -2,29 +2,30 @@
 
 Examples:
   tfcolor evaluate --protocol=colorization --model=runs/first --images=photos
-  tfcolor evaluate --model=saved_model --images=photos --output_json=result.json
-  tfcolor evaluate --baseline=gray --images=builtin:photos
-  tfcolor evaluate --model=runs/first --images=photos --output_csv=scores.csv --figures=pictures
+  tfcolor evaluate --baseline=gray --images=builtin:photos --output_json=result.json
   tfcolor evaluate --model=runs/first --images=ILSVRC2012/val --colorization_subset=cval1k
-  tfcolor evaluate --model=runs/first --images=SUN6 --colorization_histogram=energy
 
   tfcolor evaluate --protocol=voc_classification --model=runs/voc07 --images=voc:VOC2007:test
   tfcolor evaluate --protocol=voc_segmentation --model=runs/a,runs/b,runs/c
     --images=voc_segmentation:VOC2012:val --figures=pictures
+  tfcolor evaluate --protocol=voc_detection --model=runs/found
+    --images=voc_detection:VOC2007:test --figures=pictures
   tfcolor evaluate --protocol=depth --model=runs/depth --images=nyu:NYU:test
-  tfcolor evaluate --protocol=image_classification --model=runs/cats --images=cats/val
   tfcolor evaluate --protocol=few_label --model=runs/first --images=cifar100:CIFAR
     --few_label_test_images=cifar100:CIFAR:test --few_label_num_per_class=5,20,80
   tfcolor evaluate --protocol=linear_evaluation --model=runs/first
     --images=cifar100:CIFAR:train --image_range=40000:50000
     --linear_evaluation_test_images=cifar100:CIFAR:test
+  tfcolor evaluate --protocol=linear_svm --model=runs/first --images=voc:VOC2007:trainval
+    --linear_svm_test_images=voc:VOC2007:test
+  tfcolor evaluate --protocol=linear_probe --model=runs/probe --images=ImageNet/val
   tfcolor evaluate --protocol=retrieval --model=runs/first --images=cats --figures=pictures
 
 The protocols but colorization measure runs: of the task multilabel, segmentation, depth or
-classification, several as an ensemble; or one of any task, by linear classifiers on
-its features. Figures go to standard output as JSON, --output_csv has those of every
-image, and --figures pictures: curves, histograms, and sheets of the best, median and
-worst images.
+classification, several as an ensemble; one of detection or of linear_probe; or one of any
+task, by linear classifiers on its features or by nearest neighbors. Figures go to
+standard output as JSON, --output_csv has those of every image, and --figures pictures:
+curves, histograms, and sheets of the best, median and worst images.
 """
 
 import sys

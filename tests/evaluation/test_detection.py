@@ -8,7 +8,7 @@ from tfcolor.core.errors import UserError
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.boxes import BoxSource, ObjectBoxes
 from tfcolor.evaluation import detection
-from tfcolor.evaluation.box_prediction import Detections
+from tfcolor.evaluation.box_prediction import BoxPredictor, Detections
 from tfcolor.evaluation.detection import DetectionEvaluationOptions, DetectionProtocol
 from tfcolor.evaluation.reports import Reports
 
@@ -81,10 +81,12 @@ def test_the_first_images_can_be_enough(trained, source, known_detections):
 
 def test_a_network_is_asked(build_trained, source):
     small = {"anchor_sides": (16,), "num_proposals": 5, "region_size": 2, "test_scale": 32}
-    trained = build_trained("detection", {**OPTIONS, **small, "test_max_side": 48})
+    trained = build_trained("detection", {**OPTIONS, **small, "min_score": 0, "test_max_side": 48})
     figures = _evaluate(trained, source, num_images=2)
+    reader = ExampleReader(source)
+    found = [BoxPredictor(trained, 0, 0).find(reader.read(place)[0]) for place in (0, 1)]
     assert figures["num_objects"] == 2
-    assert 0 <= figures["mean_average_precision_50"] <= 1
+    assert figures["num_detections"] == sum(len(one.scores) for one in found) > 2
 
 
 def test_other_images_or_classes_are_named(trained, source, labelled_squares):

@@ -101,3 +101,9 @@ def test_classes_have_the_images_of_their_label(squares):
 def test_missing_test_images_are_a_usage_error(trained, squares):
     with pytest.raises(UsageError, match="--few_label_test_images is not given"):
         _evaluate(trained, _reader(squares[:6]), num_per_class=(1,), **TAP)
+
+
+def test_images_of_one_class_are_refused(trained, squares, listed_squares):
+    only = ExampleReader(FileSource(squares[:6], labels=[0] * 6, class_names=("sky",)))
+    with pytest.raises(UserError, match="--images has 1 class: a classifier needs at least two"):
+        _evaluate(trained, only, test_images=listed_squares, **TAP)

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tfcolor.evaluation.linear_classifier import LinearClassifier, choose_strength
+from tfcolor.core.errors import UserError
+from tfcolor.evaluation.linear_classifier import (
+    LinearClassifier,
+    check_several_classes,
+    choose_strength,
+)
 
 
 def _clusters(count, size, spread, seed=0, num_classes=3):
@@ -45,3 +50,9 @@ def test_equal_strengths_and_single_examples():
     features, labels = _clusters(30, 5, 0.01)
     assert choose_strength(features, labels, strengths=(1.0, 0.1, 10.0)) == 0.1
     assert choose_strength(features[:3], labels[:3], strengths=(10.0, 0.1, 1.0)) == 1.0
+
+
+def test_a_single_class_is_refused():
+    check_several_classes(2)
+    with pytest.raises(UserError, match="--images has 1 class: a classifier needs at least two"):
+        check_several_classes(1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfcolor.core.errors import UsageError
+from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
@@ -86,3 +86,11 @@ def test_the_last_map_may_be_read_by_maxima_over_cells(trained, reader, listed_i
     figures = LinearEvaluationProtocol(options).evaluate([trained], reader)
     assert figures["num_features"] == 9 * trained.network.backbone.tap_channels["conv2"]
     assert figures["top1_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("class_names", [("sky",), ()])
+def test_images_of_one_class_are_refused(trained, squares, listed_images, class_names):
+    only = FileSource(squares[:6], labels=[0] * 6, class_names=class_names)
+    options = LinearEvaluationOptions(test_images=listed_images, taps=("conv4b",))
+    with pytest.raises(UserError, match="--images has 1 class: a classifier needs at least two"):
+        LinearEvaluationProtocol(options).evaluate([trained], ExampleReader(only))

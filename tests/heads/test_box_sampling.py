@@ -64,10 +64,12 @@ def test_anchors_follow_the_rules_of_the_paper():
     boxes = np.concatenate([low, low + random.uniform(4, 16, (3, 4, 2))], -1).astype(np.float32)
     is_object = np.array([[True] * 3 + [False]] * 2 + [[False] * 4])
     is_difficult = np.array([[False] * 4, [True, False, False, False], [False] * 4])
-    outcomes, matches = match_anchors(anchors, boxes, is_object, is_difficult)
+    is_inside = random.uniform(size=[3, len(anchors)]) < 0.7
+    outcomes, matches = match_anchors(anchors, is_inside, boxes, is_object, is_difficult)
     forced = 0
     for number in range(3):
         overlaps = box_overlaps(anchors, boxes[number]).numpy() * is_object[number]
+        overlaps *= is_inside[number][:, np.newaxis]
         for index, row in enumerate(overlaps):
             own = [
                 place
@@ -80,9 +82,23 @@ def test_anchors_follow_the_rules_of_the_paper():
             if own and expected != OBJECT:
                 expected, forced = OBJECT, forced + 1
                 assert matches[number, index] in own
-            assert outcomes[number, index] == expected
+            assert outcomes[number, index] == (expected if is_inside[number, index] else UNUSED)
     assert forced > 3
-    assert not np.any(outcomes[2])  # without an object all is background
+    np.testing.assert_array_equal(outcomes[2] == BACKGROUND, is_inside[2])  # without an object
+
+
+def test_every_object_at_the_border_has_an_anchor():
+    anchors = _grid(6, 5, 6)
+    is_inside = (anchors[:, :2] + anchors[:, 2:]).max(axis=1) / 2 < 22
+    boxes = np.array([[[low, 19.5, low + 3.0, 22.0] for low in range(19)]], np.float32)
+    is_object = np.ones([1, 19], bool)
+    outcomes, _ = match_anchors(anchors, is_inside[np.newaxis], boxes, is_object, ~is_object)
+    overlaps = box_overlaps(anchors, boxes[0]).numpy()
+    assert not np.any(is_inside[overlaps.argmax(axis=0)])  # the best ones are in the padding
+    np.testing.assert_array_equal(outcomes[0].numpy()[~is_inside], UNUSED)
+    for column in overlaps.T:
+        is_best = is_inside & (column == column[is_inside].max())
+        assert np.all(outcomes[0].numpy()[is_best] == OBJECT)
 
 
 def _outcomes(num_objects, num_background, num_unused):

@@ -224,6 +224,9 @@ def test_options_take_classes_and_objects_of_the_images(reader, labelled_photos)
     assert (options.num_classes, options.max_objects) == (2, 2)
     with pytest.raises(UsageError, match="--detection_num_classes=5: --images has 2 classes"):
         DetectionOptions(num_classes=5).completed({"train": reader}, 224)
+    with pytest.raises(UsageError, match="--detection_max_objects=1: an image has 2 objects"):
+        DetectionOptions(max_objects=1).completed({"train": reader}, 224)
+    assert DetectionOptions(max_objects=4).completed({"train": reader}, 224).max_objects == 4
     plain = ExampleReader(open_images(str(labelled_photos)))
     with pytest.raises(UserError, match="has no boxes"):
         DetectionOptions().completed({"train": plain}, 224)

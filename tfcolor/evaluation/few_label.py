@@ -19,7 +19,11 @@ from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_few_label_curve
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
-from tfcolor.evaluation.linear_classifier import LinearClassifier, choose_strength
+from tfcolor.evaluation.linear_classifier import (
+    LinearClassifier,
+    check_several_classes,
+    choose_strength,
+)
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import TrainedNetwork
 
@@ -89,6 +93,7 @@ class FewLabelProtocol(NetworkProtocol[FewLabelOptions]):
         test_reader = open_test_images(options.test_images, self.name)
         members = class_members(reader)
         names = list(members)
+        check_several_classes(len(names))
         test_images = LabelledImages(
             test_reader,
             label_annotation(test_reader, len(names), reader.class_names),

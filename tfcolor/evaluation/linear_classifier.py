@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfcolor.core.errors import UserError
 from tfcolor.core.progress import track
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -68,6 +69,19 @@ class LinearClassifier:
         """
         standardized = self._scaler.transform(np.asarray(features, np.float32))
         return float(np.mean(self._model.predict(standardized @ self._rotation) == labels))
+
+
+def check_several_classes(count: int) -> None:
+    """Refuses images of a single class, which there is nothing to tell from.
+
+    Args:
+      count: how many classes the images have.
+
+    Raises:
+      UserError: if there are fewer than two.
+    """
+    if count < 2:
+        raise UserError(f"--images has {count} class: a classifier needs at least two")
 
 
 def choose_strength(

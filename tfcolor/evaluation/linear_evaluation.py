@@ -13,7 +13,12 @@ from tfcolor.data.reading import ExampleReader
 from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.examples import LabelledImages, open_test_images
 from tfcolor.evaluation.frozen_features import FeatureOptions, FrozenFeatures, joined
-from tfcolor.evaluation.linear_classifier import STRENGTHS, LinearClassifier, choose_strength
+from tfcolor.evaluation.linear_classifier import (
+    STRENGTHS,
+    LinearClassifier,
+    check_several_classes,
+    choose_strength,
+)
 from tfcolor.evaluation.reports import Reports
 from tfcolor.evaluation.subjects import TrainedNetwork
 
@@ -82,10 +87,12 @@ class LinearEvaluationProtocol(NetworkProtocol[LinearEvaluationOptions]):
         features = FrozenFeatures.of(trained, options)
         names, tests = reader.class_names, open_test_images(options.test_images, self.name)
         count = len(names) or 2**31
+        check_several_classes(count)
         own = LabelledImages(reader, label_annotation(reader, count))
         others = LabelledImages(tests, label_annotation(tests, count, names))
         seen, labels = joined(features.describe(own).values())
         unseen, truth = joined(features.describe(others).values())
+        check_several_classes(len(np.unique(labels)))
         strength = self._choose_strength(seen, labels)
         classifier = LinearClassifier(strength).fit(seen, labels)
         accuracy = classifier.accuracy(unseen, truth)

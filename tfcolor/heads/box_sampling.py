@@ -36,15 +36,23 @@ def match_boxes(
 
 
 def match_anchors(
-    anchors: tf.Tensor, boxes: tf.Tensor, is_object: tf.Tensor, is_difficult: tf.Tensor
+    anchors: tf.Tensor,
+    is_inside: tf.Tensor,
+    boxes: tf.Tensor,
+    is_object: tf.Tensor,
+    is_difficult: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Tells which object each anchor is for.
 
     An anchor is for the object that it overlaps most if that is by 0.7 or more, or
-    if no other anchor overlaps the object more; it is background below 0.3.
+    if no other anchor of its image overlaps the object more; it is background below
+    0.3. Anchors outside of the image are unused. The paper leaves out all that cross
+    its border too; these are kept, because objects at the border of small
+    photographs would have no anchor.
 
     Args:
       anchors: float32 [A, 4], edges.
+      is_inside: bool [B, A], which belong to the image.
       boxes: float32 [B, G, 4], edges; G is at least 1.
       is_object: bool [B, G], false for padding.
       is_difficult: bool [B, G].
@@ -53,9 +61,10 @@ def match_anchors(
       As `match_boxes`, for N = A.
 
     References:
-      Ren, He, Girshick, Sun. Faster R-CNN. NeurIPS 2015, section 3.1.2.
+      Ren, He, Girshick, Sun. Faster R-CNN. NeurIPS 2015, sections 3.1.2 and 3.3.
     """
     overlaps = masked_overlaps(anchors[tf.newaxis], boxes, is_object)
+    overlaps = tf.where(is_inside[..., tf.newaxis], overlaps, -1.0)
     outcomes, matches = match_boxes(overlaps, is_difficult, 0.3, 0.7)
     # Not keras-cv's force_match_for_each_col, which forces padding too, and the
     # first row always: it takes a column of -1 that it adds for an object.
@@ -63,7 +72,8 @@ def match_anchors(
     is_best = (overlaps == best) & (overlaps > 0) & ~is_difficult[:, tf.newaxis]
     is_forced = tf.reduce_any(is_best, axis=-1) & (outcomes != OBJECT)
     forced = tf.argmax(tf.where(is_best, overlaps, -1.0), axis=-1, output_type=tf.int32)
-    return tf.where(is_forced, OBJECT, outcomes), tf.where(is_forced, forced, matches)
+    outcomes = tf.where(is_forced, OBJECT, outcomes)
+    return tf.where(is_inside, outcomes, UNUSED), tf.where(is_forced, forced, matches)
 
 
 def masked_overlaps(boxes: tf.Tensor, objects: tf.Tensor, is_object: tf.Tensor) -> tf.Tensor:

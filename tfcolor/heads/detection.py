@@ -208,10 +208,10 @@ class DetectionHead(tf.keras.Model):
     def _sample_anchors(self, anchors: tf.Tensor, size: tf.Tensor, inputs: Tensors) -> Tensors:
         """Returns which anchors are learned from, and where their objects are."""
         is_object = inputs["labels"] >= 0
+        is_inside = self._is_inside(anchors, size)
         outcomes, matches = match_anchors(
-            anchors, inputs["boxes"], is_object, inputs["is_difficult"]
+            anchors, is_inside, inputs["boxes"], is_object, inputs["is_difficult"]
         )
-        outcomes = tf.where(self._is_inside(anchors, size), outcomes, UNUSED)
         seeds = _folded(inputs["seed"], "anchors")
         outcomes = sample_outcomes(outcomes, seeds, self._options.anchor_samples, 0.5)
         targets = _matched_targets(inputs["boxes"], matches, anchors[tf.newaxis], outcomes)

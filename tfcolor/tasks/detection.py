@@ -51,7 +51,7 @@ class DetectionOptions(DetectionHeadOptions):
     )
     use_mirror: bool = option(True, "mirror half of the images left to right")
     max_objects: int = option(
-        0, "objects of an image that are learned from; 0 takes all of --images", minimum=0
+        0, "rows for the objects of an image; 0 is as many as any image has", minimum=0
     )
 
     def __post_init__(self) -> None:
@@ -82,7 +82,8 @@ class DetectionOptions(DetectionHeadOptions):
 
         Raises:
           UserError: if the images have no boxes.
-          UsageError: if there are more classes than `num_classes`.
+          UsageError: if there are other classes than `num_classes`, or an image has
+            more objects than `max_objects`.
         """
         del canonical_size
         known = len(box_source(readers[TRAIN_SPLIT]).class_names)
@@ -91,6 +92,10 @@ class DetectionOptions(DetectionHeadOptions):
                 f"--detection_num_classes={self.num_classes}: --images has {known} classes"
             )
         most = max(box_source(reader).max_objects for reader in readers.values())
+        if 0 < self.max_objects < most:
+            raise UsageError(
+                f"--detection_max_objects={self.max_objects}: an image has {most} objects"
+            )
         return dataclasses.replace(
             self, num_classes=known, max_objects=self.max_objects or max(most, 1)
         )
