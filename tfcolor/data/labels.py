@@ -1,6 +1,6 @@
 """The classes of labelled images, as annotations for the pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -78,31 +78,41 @@ def known_label(reader: ExampleReader, position: int) -> int:
     return label
 
 
-def matching_labels(names: Sequence[str], wanted: Sequence[str]) -> dict[int, int]:
+def matching_labels(
+    names: Sequence[str], wanted: Sequence[str], shown: Collection[int] | None = None
+) -> dict[int, int]:
     """Returns how the classes of held-out images are numbered in training.
 
     Args:
       names: classes of the held-out images by label; empty if not known.
       wanted: classes of the training images by label, likewise.
+      shown: the labels that occur in the held-out images; None if all may.
 
     Returns:
-      The label in `wanted` of each label in `names`; empty if all agree.
+      The label in `wanted` of each label in `names`, without those that are
+      neither shown nor wanted; empty if all agree.
 
     Raises:
-      UserError: if one of `names` is not `wanted`.
+      UserError: if one of `names` is shown and not `wanted`.
 
     Example:
       >>> matching_labels(["sea", "hill"], ["cave", "hill", "sea"])
       {0: 2, 1: 1}
+      >>> matching_labels(["sea", "moon"], ["cave", "hill", "sea"], shown=[0])
+      {0: 2}
     """
     if not names or not wanted or tuple(names) == tuple(wanted):
         return {}
     number_of = {name: number for number, name in enumerate(wanted)}
-    unknown = [name for name in names if name not in number_of]
+    unknown = [
+        name
+        for label, name in enumerate(names)
+        if name not in number_of and (shown is None or label in shown)
+    ]
     if unknown:
-        shown = ", ".join(unknown[:3])
         raise UserError(
-            f"{len(unknown)} classes of the held-out images are not learned, the first: {shown}; "
+            f"{len(unknown)} classes of the held-out images are not learned, the first: "
+            f"{', '.join(unknown[:3])}; "
             f"known are {', '.join(wanted[:3])}{', ...' if len(wanted) > 3 else ''}"
         )
-    return {label: number_of[name] for label, name in enumerate(names)}
+    return {label: number_of[name] for label, name in enumerate(names) if name in number_of}

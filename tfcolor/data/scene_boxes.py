@@ -12,6 +12,7 @@ from tfcolor.data.labels import matching_labels
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.boxes import BoxSource
+from tfcolor.data.sources.joined import check_common_classes
 from tfcolor.data.transforms import scaled_window
 
 NO_OBJECT = -1
@@ -53,9 +54,10 @@ def box_source(reader: ExampleReader) -> BoxSource:
       Their source.
 
     Raises:
-      UserError: if they have no boxes.
+      UserError: if they have no boxes, or are joined and have different classes.
     """
     if not isinstance(reader.source, BoxSource):
+        check_common_classes(reader.source, BoxSource)
         raise UserError(
             f"{reader.name_of(0)} has no boxes: name images as voc_detection:FOLDER[:SPLIT], with "
             "the annotations of PASCAL VOC"
@@ -76,11 +78,12 @@ def box_annotation(reader: ExampleReader, class_names: Sequence[str] = ()) -> An
       the label; 1 for a difficult object, else 0.
 
     Raises:
-      UserError: if the images are of another kind, or have a class that is not in
-        `class_names`.
+      UserError: if the images are of another kind, or show a class that is not in
+        `class_names`, or are joined and have different classes.
     """
     source = box_source(reader)
-    numbers = matching_labels(source.class_names, class_names)
+    numbers = matching_labels(source.class_names, class_names, source.shown_labels)
+    # Labels that are not shown may keep a wrong number: they are not looked up.
     new_labels = np.array(
         [numbers.get(label, label) for label in range(len(source.class_names))], np.float32
     )

@@ -10,6 +10,7 @@ from tfcolor.data.images import UnreadableImageError
 from tfcolor.data.labels import NUM_CHECKED, matching_labels
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
+from tfcolor.data.sources.joined import check_common_classes
 from tfcolor.data.sources.label_maps import LabelMapSource
 from tfcolor.data.sources.voc import ABSENT, PresenceSource
 
@@ -21,28 +22,30 @@ def presence_annotation(reader: ExampleReader, class_names: Sequence[str] = ()) 
       reader: images with the classes of their objects, as of "voc:FOLDER".
       class_names: the K names that the result is to follow, those of the
         training images; empty for the reader's own. Held-out images show none
-        of those that they do not name.
+        of those that they do not name, and may name others if they show none.
 
     Returns:
       int32 [K], 1 for present, 0 for absent and -1 for difficult objects only.
 
     Raises:
-      UserError: if the images are of another kind, or have a class that is not
-        in `class_names`.
+      UserError: if the images are of another kind, or show a class that is not
+        in `class_names`, or are joined and have different classes.
     """
     source = reader.source
     if not isinstance(source, PresenceSource):
+        check_common_classes(source, PresenceSource)
         raise UserError(
             f"it is not known which classes of objects {_called(reader)} shows: name images as "
             "voc:FOLDER[:SPLIT], with the annotations of PASCAL VOC"
         )
-    numbers = matching_labels(source.class_names, class_names)
+    shown = sorted(source.shown_labels)
+    numbers = matching_labels(source.class_names, class_names, shown)
     num_classes = len(class_names) or len(source.class_names)
-    columns = [numbers.get(label, label) for label in range(len(source.class_names))]
+    columns = [numbers.get(label, label) for label in shown]
 
     def read(position: int) -> np.ndarray:
         presence = np.full(num_classes, ABSENT, np.int32)
-        presence[columns] = source.presence_of(position)
+        presence[columns] = source.presence_of(position)[shown]
         return presence
 
     return Annotation(read, tf.int32, (num_classes,))
@@ -61,11 +64,13 @@ def label_map_annotation(reader: ExampleReader, class_names: Sequence[str] = ())
 
     Raises:
       UserError: if the images are of another kind or have a class that is not in
-        `class_names`, or if a label map cannot be used. The last is raised here
-        for some that are spread evenly, and for the others when they are read.
+        `class_names`, or are joined and have different classes, or if a label map
+        cannot be used. The last is raised here for some that are spread evenly,
+        and for the others when they are read.
     """
     source = reader.source
     if not isinstance(source, LabelMapSource):
+        check_common_classes(source, LabelMapSource)
         raise UserError(
             f"{_called(reader)} has no label map: name images as camvid:FOLDER[:SPLIT] or "
             "voc_segmentation:FOLDER[:SPLIT]"

@@ -59,6 +59,11 @@ class BoxSource(FileSource):
         """Returns how many objects the image with the most of them has."""
         return max(len(one.labels) for one in self._objects)
 
+    @property
+    def shown_labels(self) -> frozenset[int]:
+        """Returns the labels of all objects, difficult ones too."""
+        return frozenset(int(label) for one in self._objects for label in one.labels)
+
     def select(self, positions: Sequence[int]) -> Self:
         """Returns some of the images with their boxes, in the given order."""
         chosen = super().select(positions)

@@ -140,9 +140,15 @@ def _depth_path(folder: Path, stem: str) -> Path:
 def _read_array(content: bytes, path: str) -> np.ndarray:
     """Returns an array of meters, float32 [H, W]."""
     try:
-        depth = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        stream = io.BytesIO(content)
+        depth = np.load(stream, allow_pickle=False)
+    except Exception as error:  # as `_read_png`: of a header it is whatever Python's parser raises
         raise UnreadableImageError(path, f"damaged array ({error})") from error
+    if not isinstance(depth, np.ndarray):
+        raise UnreadableImageError(path, "an archive of arrays (.npz); expected a single one")
+    if stream.tell() != len(content):
+        left = len(content) - stream.tell()
+        raise UnreadableImageError(path, f"damaged array ({left} bytes more than its header says)")
     if not depth.size:
         raise UnreadableImageError(path, f"an empty depth map of shape {list(depth.shape)}")
     if depth.ndim != 2 or depth.dtype.kind != "f":

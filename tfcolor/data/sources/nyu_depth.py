@@ -88,7 +88,7 @@ class NyuDepthSource:
                 if self._file is None:
                     self._file = h5py.File(self._path, "r")
                 return np.ascontiguousarray(self._file[name][self._positions[index]].T)
-        except (OSError, KeyError) as error:
+        except Exception as error:  # as `read_photograph`: HDF5 raises half a dozen types
             raise UnreadableImageError(self.name_of(index), f"damaged file ({error})") from error
 
 
@@ -150,10 +150,12 @@ def _read_split(path: Path, split: str) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"no file {path}: NYU Depth v2 has it beside {LABELED_FILE}")
     with _usable(path):
-        numbers = scipy.io.loadmat(path)[SPLIT_KEYS[split]]
+        numbers = np.ravel(scipy.io.loadmat(path)[SPLIT_KEYS[split]])
     if not numbers.size:
         raise UserError(f"{path}: {SPLIT_KEYS[split]} names no frame")
-    return np.asarray(numbers, np.int64).ravel()
+    if numbers.dtype.kind not in "iuf" or np.any(numbers != np.floor(numbers)):
+        raise UserError(f"{path}: {SPLIT_KEYS[split]} is no list of whole numbers, as frames have")
+    return numbers.astype(np.int64)
 
 
 @contextlib.contextmanager
@@ -163,6 +165,5 @@ def _usable(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise UserError(f"{path} cannot be used: {error.args[0]}") from error
-    # Not OSError alone: SciPy raises ValueError and more on what is no MATLAB file.
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+    except Exception as error:  # SciPy raises a dozen types on what is no MATLAB file
         raise UserError(f"{path} is no MATLAB file, or damaged: {error}") from error

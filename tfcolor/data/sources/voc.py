@@ -55,7 +55,6 @@ class Annotated(NamedTuple, Generic[Entry]):
     """An image and what its annotation says of each object, the class first."""
 
     image: Path
-    path: Path
     entries: list[Entry]
 
 
@@ -101,8 +100,13 @@ class PresenceSource(FileSource):
         """
         return self._presence[index].copy()
 
+    @property
+    def shown_labels(self) -> frozenset[int]:
+        """Returns the labels of all objects, difficult ones too."""
+        return frozenset(np.flatnonzero(np.any(self._presence != ABSENT, axis=0)).tolist())
 
-def open_voc(place: str, class_names: Sequence[str] = ()) -> PresenceSource:
+
+def open_voc(place: str) -> PresenceSource:
     """Opens a split for classification, as `ImageSets/Main` lists it.
 
     All annotations are read here, so that a broken one is found before training.
@@ -110,27 +114,26 @@ def open_voc(place: str, class_names: Sequence[str] = ()) -> PresenceSource:
     Args:
       place: "FOLDER[:SPLIT]"; the folder holds `ImageSets`, and the split is the
         name of a list, `DEFAULT_SPLIT` if there is none.
-      class_names: the classes by label, those of the training images; empty for
-        `VOC_CLASSES` if these are enough, else for those found, sorted.
 
     Returns:
-      The images in the order of the list.
+      The images in the order of the list. Their classes are `VOC_CLASSES` if these
+      are enough, else those found, sorted: splits of one data set may differ, and
+      so held-out images are matched by the names of what they show.
 
     Raises:
       UserError: if a list or an annotation is missing or cannot be used.
     """
     annotated = _read_annotations(place, _read_object)
-    class_names = _known_classes(annotated, class_names)
+    class_names = _known_classes(annotated)
     presence = np.full((len(annotated), len(class_names)), ABSENT, np.int32)
-    for row, (_, path, entries) in zip(presence, annotated, strict=True):
+    for row, (_, entries) in zip(presence, annotated, strict=True):
         # Difficult ones first, so that others overrule them.
         for name, is_difficult in sorted(entries, key=lambda entry: not entry[1]):
-            label = _label(name, path, class_names)
-            row[label] = DIFFICULT if is_difficult else PRESENT
-    return PresenceSource([image for image, _, _ in annotated], presence, class_names)
+            row[class_names.index(name)] = DIFFICULT if is_difficult else PRESENT
+    return PresenceSource([image for image, _ in annotated], presence, class_names)
 
 
-def open_voc_boxes(place: str, class_names: Sequence[str] = ()) -> BoxSource:
+def open_voc_boxes(place: str) -> BoxSource:
     """Opens a split for detection, as `ImageSets/Main` lists it.
 
     All annotations are read here, so that a broken one is found before training. A
@@ -140,26 +143,25 @@ def open_voc_boxes(place: str, class_names: Sequence[str] = ()) -> BoxSource:
 
     Args:
       place: "FOLDER[:SPLIT]", as for `open_voc`.
-      class_names: the classes by label, as for `open_voc`.
 
     Returns:
-      The images in the order of the list.
+      The images in the order of the list, with the classes of `open_voc`.
 
     Raises:
       UserError: if a list or an annotation is missing or cannot be used.
     """
     annotated = _read_annotations(place, _read_box)
-    class_names = _known_classes(annotated, class_names)
+    class_names = _known_classes(annotated)
     objects = []
-    for _, path, entries in annotated:
-        labels = [_label(name, path, class_names) for name, _, _ in entries]
+    for _, entries in annotated:
+        labels = [class_names.index(name) for name, _, _ in entries]
         boxes = np.array([box for _, _, box in entries], np.float32).reshape(-1, 4)
         is_difficult = np.array([hard for _, hard, _ in entries], bool)
         objects.append(ObjectBoxes(boxes, np.array(labels, np.int32), is_difficult))
-    return BoxSource([image for image, _, _ in annotated], objects, class_names)
+    return BoxSource([image for image, _ in annotated], objects, class_names)
 
 
-def open_voc_label_maps(place: str, class_names: Sequence[str] = ()) -> LabelMapSource:
+def open_voc_label_maps(place: str) -> LabelMapSource:
     """Opens a split for segmentation, as `ImageSets/Segmentation` lists it.
 
     Label maps are in `SegmentationClass`; those that are not, as many of the
@@ -167,11 +169,10 @@ def open_voc_label_maps(place: str, class_names: Sequence[str] = ()) -> LabelMap
 
     Args:
       place: "FOLDER[:SPLIT]", as for `open_voc`.
-      class_names: the classes by label; empty for the background and
-        `VOC_CLASSES`.
 
     Returns:
-      The images in the order of the list.
+      The images in the order of the list. Their classes are the background and
+      `VOC_CLASSES`.
 
     Raises:
       UserError: if a list or a label map is missing.
@@ -181,7 +182,7 @@ def open_voc_label_maps(place: str, class_names: Sequence[str] = ()) -> LabelMap
     return LabelMapSource(
         [_image_path(folder, name) for name in names],
         [next(filter(Path.is_file, paths), paths[0]) for paths in candidates],
-        tuple(class_names) or ("background", *VOC_CLASSES),
+        ("background", *VOC_CLASSES),
     )
 
 
@@ -228,26 +229,14 @@ def _read_annotations(
         path = folder / "Annotations" / f"{name}.xml"
         items = _read_root(path).iterfind("object")
         entries = [read_object(item, path) for item in items]
-        annotated.append(Annotated(_image_path(folder, name), path, entries))
+        annotated.append(Annotated(_image_path(folder, name), entries))
     return annotated
 
 
-def _known_classes(
-    annotated: Iterable[Annotated[Any]], class_names: Sequence[str]
-) -> tuple[str, ...]:
-    """Returns the given classes, else those of VOC if these are enough, else those found."""
-    found = {entry[0] for _, _, entries in annotated for entry in entries}
-    return tuple(class_names) or (
-        VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
-    )
-
-
-def _label(name: str, path: Path, class_names: tuple[str, ...]) -> int:
-    """Returns the label of a class."""
-    if name not in class_names:
-        known = f"{', '.join(class_names[:3])}{', ...' if len(class_names) > 3 else ''}"
-        raise UserError(f"{path} shows a {name!r}, which is no class; known are {known}")
-    return class_names.index(name)
+def _known_classes(annotated: Iterable[Annotated[Any]]) -> tuple[str, ...]:
+    """Returns the classes of VOC if these are enough, else those found, sorted."""
+    found = {entry[0] for _, entries in annotated for entry in entries}
+    return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
 
 
 def _read_root(path: Path) -> ElementTree.Element:
