@@ -5,7 +5,7 @@ from PIL import Image
 
 from tfcolor.core.errors import UserError
 from tfcolor.data.images import UnreadableImageError
-from tfcolor.data.labels import label_annotation
+from tfcolor.data.labels import label_annotation, matching_labels
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
 
@@ -52,6 +52,17 @@ def test_an_unknown_class_is_named():
     message = "2 classes of the held-out images are not learned, the first: x, y; known are a, b$"
     with pytest.raises(UserError, match=message):
         label_annotation(_reader([0, 1, 2], ["a", "x", "y"]), 2, ["a", "b"])
+
+
+def test_classes_that_no_image_shows_need_not_be_learned():
+    names, wanted = ["x", "b", "y", "a"], ["a", "b"]
+    with pytest.raises(UserError, match=r"2 classes of .* the first: x, y; known are a, b$"):
+        matching_labels(names, wanted)
+    with pytest.raises(UserError, match=r"1 classes of .* the first: y; known are a, b$"):
+        matching_labels(names, wanted, shown=[1, 2])
+    for shown in ([], [1], {1, 3}, frozenset([3])):
+        assert matching_labels(names, wanted, shown) == {1: 1, 3: 0}
+    assert matching_labels(["x"], wanted, shown=[]) == {}
 
 
 def test_images_without_classes_say_what_is_missing():

@@ -14,6 +14,7 @@ from tfcolor.data.scene_boxes import (
 )
 from tfcolor.data.sources.boxes import BoxSource, ObjectBoxes
 from tfcolor.data.sources.image_folder import FileSource
+from tfcolor.data.sources.joined import join_sources
 
 
 @pytest.fixture
@@ -31,6 +32,34 @@ def test_annotation_has_a_row_per_object(reader):
     np.testing.assert_array_equal(rows, [[1, 2, 3, 4, 1, 0], [5, 6, 7, 11, 0, 1]])
     renamed = box_annotation(reader, ("emu", "dog", "cat")).read(0)
     np.testing.assert_array_equal(renamed[:, 4], [1, 2])
+
+
+def test_classes_that_no_box_has_need_not_be_learned(tmp_path):
+    Image.new("RGB", (12, 9)).save(tmp_path / "a.png")
+    boxes, easy = np.array([[1, 2, 3, 4]], np.float32), np.array([False])
+    dog, owl = (ObjectBoxes(boxes, np.array([label], np.int32), easy) for label in (2, 3))
+    paths = [tmp_path / "a.png"] * 2
+    source = BoxSource(paths, [dog, owl], ("ape", "bee", "dog", "owl"))
+    rows = box_annotation(ExampleReader(source.select([0])), ("cat", "dog")).read(0)
+    np.testing.assert_array_equal(rows[:, 4], [1])
+    with pytest.raises(UserError, match=r"1 classes of .* first: owl; known are cat, dog$"):
+        box_annotation(ExampleReader(source), ("cat", "dog"))
+
+
+def test_images_without_an_object_have_no_rows(tmp_path):
+    Image.new("RGB", (12, 9)).save(tmp_path / "a.png")
+    nothing = ObjectBoxes(np.zeros([0, 4], np.float32), np.zeros(0, np.int32), np.zeros(0, bool))
+    reader = ExampleReader(BoxSource([tmp_path / "a.png"], [nothing], ("ape", "bee")))
+    rows = box_annotation(reader, ("cat",)).read(0)
+    assert (rows.shape, rows.dtype) == ((0, 6), np.float32)
+
+
+def test_joined_boxes_of_different_classes_say_so(reader, tmp_path):
+    other = BoxSource([tmp_path / "b.png"], [reader.source.objects_of(0)], ("dog", "owl"))
+    joined = ExampleReader(join_sources([reader.source, other]).select([0]))
+    for build in (box_annotation, box_source):
+        with pytest.raises(UserError, match=r"a\.png alone has cat; .*b\.png alone has owl;"):
+            build(joined)
 
 
 def test_images_without_boxes_are_named(reader, tmp_path):

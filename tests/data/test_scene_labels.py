@@ -9,6 +9,7 @@ from tfcolor.data.pipeline import BatchPlan, build_dataset
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import label_map_annotation, presence_annotation
 from tfcolor.data.sources.image_folder import FileSource
+from tfcolor.data.sources.joined import join_sources
 from tfcolor.data.sources.label_maps import LabelMapSource
 from tfcolor.data.sources.voc import PresenceSource
 
@@ -80,11 +81,32 @@ def test_held_out_classes_are_matched_by_name(tmp_path):
 
 
 def test_held_out_classes_that_are_not_learned_are_named(tmp_path):
-    presence = ExampleReader(PresenceSource("p", [[1, 0]], ["b", "x"]))
+    presence = ExampleReader(PresenceSource("p", [[0, -1]], ["b", "x"]))
     maps = _label_map_reader(tmp_path, [0], ["b", "x"])
     for annotate, reader in ((presence_annotation, presence), (label_map_annotation, maps)):
         with pytest.raises(UserError, match=r"1 classes of the held-out images .* first: x"):
             annotate(reader, ["a", "b"])
+
+
+def test_classes_that_no_image_shows_need_not_be_learned():
+    names = ["x", "c", "y", "a"]
+    reader = ExampleReader(PresenceSource("pq", [[0, 1, 0, 0], [0, -1, 0, 1]], names))
+    annotation = presence_annotation(reader, "abc")
+    np.testing.assert_array_equal([annotation.read(0), annotation.read(1)], [[0, 0, 1], [1, 0, -1]])
+    # The labels of the first two classes would fit, those of the others would not.
+    empty = ExampleReader(PresenceSource("p", [[0, 0, 0, 0]], "wxyz"))
+    np.testing.assert_array_equal(presence_annotation(empty, "ab").read(0), [0, 0])
+
+
+def test_joined_images_of_different_classes_say_so(tmp_path):
+    presence = [PresenceSource("p", [[1, 0]], "ab"), PresenceSource("q", [[1, 0]], "ac")]
+    maps = [_label_map_reader(tmp_path, [0], names).source for names in ("ab", "ba")]
+    for annotate, parts, message in (
+        (presence_annotation, presence, "the part of p alone has b; the part of q alone has c;"),
+        (label_map_annotation, maps, "different classes: the same ones in another order;"),
+    ):
+        with pytest.raises(UserError, match=message):
+            annotate(ExampleReader(join_sources(parts)))
 
 
 def test_images_of_another_kind_say_which_is_needed(tmp_path):

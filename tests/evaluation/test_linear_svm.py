@@ -6,6 +6,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.labels import label_annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.sources.image_folder import FileSource
+from tfcolor.data.sources.joined import join_sources
 from tfcolor.data.sources.voc import PresenceSource
 from tfcolor.evaluation import linear_svm
 from tfcolor.evaluation.examples import LabelledImages
@@ -100,6 +101,14 @@ def test_mistakes_are_named(trained, reader, listed_images):
         _evaluate(trained, reader)
     with pytest.raises(UserError, match=r"class sky has 6 images: --linear_svm_num_per_class"):
         _evaluate(trained, reader, test_images=listed_images, num_per_class=(7,))
+
+
+def test_parts_with_different_classes_are_named(trained, squares, listed_images):
+    shown = np.eye(2, dtype=np.int32)
+    parts = [PresenceSource(squares[:2], shown, names) for names in (("a", "b"), ("a", "c"))]
+    options = LinearSvmOptions(test_images=listed_images, taps=("conv4b",))
+    with pytest.raises(UserError, match=r"alone has b; .* alone has c"):
+        LinearSvmProtocol(options).evaluate([trained], ExampleReader(join_sources(parts)))
 
 
 def test_classes_without_names_are_numbers(trained, squares, listed_images):

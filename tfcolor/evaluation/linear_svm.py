@@ -15,6 +15,7 @@ from tfcolor.data.labels import label_annotation
 from tfcolor.data.pipeline import Annotation
 from tfcolor.data.reading import ExampleReader
 from tfcolor.data.scene_labels import presence_annotation
+from tfcolor.data.sources.joined import check_common_classes
 from tfcolor.data.sources.voc import ABSENT, DIFFICULT, PRESENT, PresenceSource
 from tfcolor.evaluation.base import NetworkProtocol
 from tfcolor.evaluation.class_figures import draw_few_label_curve
@@ -225,6 +226,7 @@ def draw_presence(
 
 def _class_names(reader: ExampleReader) -> tuple[str, ...]:
     """Returns the names of the classes, numbers where they have none."""
+    check_common_classes(reader.source, PresenceSource)
     return tuple(reader.class_names or class_members(reader))
 
 

@@ -73,6 +73,13 @@ def test_selecting_and_joining_keep_images_and_boxes_together(source):
     assert [len(joined.objects_of(index).labels) for index in range(3)] == [2, 0, 2]
 
 
+def test_shown_labels_are_those_of_the_images_that_were_selected(source):
+    assert source.shown_labels == {0, 1}
+    assert source.select([2]).shown_labels == {0}
+    assert source.select([1]).shown_labels == frozenset()
+    assert source.select([1]).max_objects == 0
+
+
 def test_every_image_needs_an_annotation():
     with pytest.raises(ValueError, match="1 annotations: expected one for each of the 2 images"):
         BoxSource(["a", "b"], [_objects()], NAMES)

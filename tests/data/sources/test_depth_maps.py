@@ -66,6 +66,17 @@ def test_what_is_missing_is_named(rooms):
         DepthFileSource(["a", "b"], ["a"])
 
 
+def _write(path, content):
+    path.write_bytes(content)
+    return path
+
+
+def _archive(**arrays):
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
+
+
 def _array(values):
     content = io.BytesIO()
     np.save(content, values)
@@ -86,6 +97,11 @@ def _png(values):
         ("a.npy", _array(np.zeros((2, 3), np.uint16)), "uint16 with 2 axes; expected meters"),
         ("a.npy", _array(np.zeros((2, 3, 1))), "float64 with 3 axes; expected meters"),
         ("a.npy", _array(np.array([{}])), "damaged array"),
+        ("a.npy", _archive(depth=np.ones((2, 3))), "not a single array, as `np.save` writes it"),
+        ("a.npy", b"<html></html>", "not a single array, as `np.save` writes it"),
+        ("a.npy", _array(np.ones((2, 3))).replace(b"(2", b"((", 1), "damaged array"),
+        ("a.npy", _array(np.ones((2, 3))).replace(b"(2", b"(1", 1), "24 bytes after its last"),
+        ("a.npy", _array(np.ones((2, 3))) + b"\0", "1 bytes after its last number"),
         ("a.png", _png(np.zeros((2, 3), np.uint8)), "mode L; expected gray with 16 bits"),
         ("a.png", _png(np.zeros((2, 3), np.uint16))[:40], "damaged depth map"),
     ],
@@ -94,6 +110,34 @@ def test_a_map_that_cannot_be_used_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableImageError, match=message):
         DepthFileSource(["x.png"], [tmp_path / name]).depth_of(0)
+
+
+def test_an_array_with_any_damage_to_its_header_is_refused_or_still_one(tmp_path):
+    path, values = tmp_path / "a.npy", np.arange(6.0).reshape(2, 3)
+    content = _array(values)
+    source, num_refused = DepthFileSource(["x.png"], [_write(path, content)]), 0
+    for place in range(len(content) - values.nbytes):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << bit
+            _write(path, damaged)
+            try:
+                depth = source.depth_of(0)
+            except UnreadableImageError as error:
+                assert str(error).startswith(f"{path}: ")
+                num_refused += 1
+            else:
+                assert (depth.dtype, depth.size) == (np.float32, 6)
+    assert num_refused > 500
+
+
+def test_an_array_that_ends_early_is_refused(tmp_path):
+    path, content = tmp_path / "a.npy", _array(np.ones((2, 3)))
+    source = DepthFileSource(["x.png"], [_write(path, content)])
+    for length in range(len(content)):
+        _write(path, content[:length])
+        with pytest.raises(UnreadableImageError, match=r"a\.npy: "):
+            source.depth_of(0)
 
 
 def test_plain_images_have_no_depth(rooms):

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfcolor.core.errors import UserError
 from tfcolor.data.sources.array import ArraySource
 from tfcolor.data.sources.image_folder import FileSource
-from tfcolor.data.sources.joined import JoinedSource, join_sources
+from tfcolor.data.sources.joined import JoinedSource, check_common_classes, join_sources
 from tfcolor.data.sources.label_maps import LabelMapSource
 from tfcolor.data.sources.voc import PresenceSource
 
@@ -96,3 +97,30 @@ def test_presence_of_other_classes_is_dropped():
     joined = join_sources(parts)
     assert not isinstance(joined, PresenceSource)
     assert joined.num_examples == 2
+    assert joined.select([1]).parts == parts
+
+
+def test_parts_of_one_kind_with_different_classes_are_named():
+    named = {"a": "vwxyz", "b": "vwxyz", "c": "z1"}
+    parts = [PresenceSource(name, [[1] * len(own)], own) for name, own in named.items()]
+    for source in (join_sources(parts), join_sources(parts).select([0])):
+        expected = "the part of a alone has v, w, x, ...; the part of c alone has 1; expected the"
+        with pytest.raises(UserError, match=expected):
+            check_common_classes(source, PresenceSource)
+        check_common_classes(source, LabelMapSource)
+    turned = join_sources([parts[0], PresenceSource("d", [[1] * 5], "zyxwv")])
+    with pytest.raises(UserError, match="the same ones in another order"):
+        check_common_classes(turned, PresenceSource)
+
+
+def test_parts_with_the_same_classes_or_of_other_kinds_are_no_error():
+    presence = PresenceSource("a", [[1, 0]], "xy")
+    files = FileSource("b", [0], "xz")
+    for source in (
+        presence,
+        join_sources([presence, presence]),
+        join_sources([presence, files]),
+        JoinedSource([presence, presence]),
+        JoinedSource([]),
+    ):
+        check_common_classes(source, PresenceSource)

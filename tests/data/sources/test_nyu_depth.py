@@ -67,6 +67,11 @@ def test_missing_files_and_splits_are_named(nyu, tmp_path_factory):
         ({"trainNdxs": [[1, 6]]}, "names frame 6; .* has 1 to 5"),
         ({"trainNdxs": [[0, 1]]}, "names frame 0"),
         ({"trainNdxs": np.zeros((0, 1))}, "trainNdxs names no frame"),
+        ({"trainNdxs": [[1.0, 2.5]]}, r"names frame 2\.5: expected whole numbers"),
+        ({"trainNdxs": [[np.nan, 1.0]]}, "names frame nan: expected whole numbers"),
+        ({"trainNdxs": [[1e30, 1.0]]}, r"names frame 1e\+30: expected whole numbers"),
+        ({"trainNdxs": "12"}, "trainNdxs has no numbers"),
+        ({"trainNdxs": {"a": 1}}, "trainNdxs has no numbers"),
     ],
 )
 def test_a_split_that_does_not_fit_is_refused(nyu, numbers, message):
@@ -74,6 +79,29 @@ def test_a_split_that_does_not_fit_is_refused(nyu, numbers, message):
     scipy.io.savemat(folder / "splits.mat", numbers)
     with pytest.raises(UserError, match=message):
         open_nyu_depth(str(folder))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_list_of_splits_that_ends_early_is_refused_or_still_right(nyu, split):
+    folder, _, _ = nyu
+    path = folder / "splits.mat"
+    content, num_refused = path.read_bytes(), 0
+    names = _names(open_nyu_depth(f"{folder}:{split}"))
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        try:
+            source = open_nyu_depth(f"{folder}:{split}")
+        except UserError as error:
+            assert str(path) in str(error)
+            num_refused += 1
+        else:
+            assert _names(source) == names
+    # Without the last variable the first one is whole.
+    assert num_refused >= len(content) - 1
+
+
+def _names(source):
+    return [source.name_of(index) for index in range(source.num_examples)]
 
 
 def test_files_of_another_kind_are_refused(nyu):
@@ -87,6 +115,18 @@ def test_files_of_another_kind_are_refused(nyu):
         file["depths"] = np.zeros((4, WIDTH, HEIGHT))
     with pytest.raises(UserError, match=r"images of shape \[5, 3, 8, 6\] and depths of shape \[4"):
         open_nyu_depth(str(folder))
+    for content, message in (
+        (h5py.Empty("f4"), r"depths of shape \[\]; expected"),
+        (None, r"damaged: 'Group' object has no attribute 'shape'"),
+    ):
+        with h5py.File(labeled, "a") as file:
+            del file["depths"]
+            if content is None:
+                file.create_group("depths")
+            else:
+                file["depths"] = content
+        with pytest.raises(UserError, match=message):
+            open_nyu_depth(str(folder))
     with h5py.File(labeled, "a") as file:
         del file["depths"]
     with pytest.raises(UserError, match=r"cannot be used: .*depths"):
@@ -102,3 +142,10 @@ def test_a_frame_that_cannot_be_read_is_named(nyu):
     (folder / "nyu_depth_v2_labeled.mat").write_bytes(b"gone")
     with pytest.raises(UnreadableImageError, match=r"#0002: damaged file"):
         source.depth_of(0)
+    with h5py.File(folder / "nyu_depth_v2_labeled.mat", "w") as file:
+        file["depths"] = np.ones((1, WIDTH, HEIGHT), np.float32)
+        file.create_group("images")
+    source = source.select([1])
+    for read in (source.depth_of, source.read_bytes):
+        with pytest.raises(UnreadableImageError, match=r"#0005: damaged file"):
+            read(0)

@@ -3,6 +3,9 @@ import pytest
 from PIL import Image
 
 from tfcolor.core.errors import UserError
+from tfcolor.data.reading import ExampleReader
+from tfcolor.data.scene_boxes import box_annotation
+from tfcolor.data.scene_labels import presence_annotation
 from tfcolor.data.sources.opening import open_source
 from tfcolor.data.sources.voc import VOC_CLASSES, open_voc, open_voc_boxes, open_voc_label_maps
 
@@ -64,15 +67,18 @@ def test_lists_give_order_and_split_and_images_may_be_png(zoo):
     assert source.label_of(0) is None
 
 
-def test_other_classes_are_those_found_or_those_given(zoo):
-    _annotate(zoo, "none", ("yak", 0), ("cat", 0))
+def test_other_classes_are_those_found(zoo):
+    _annotate(zoo, "none", ("yak", 0), ("cat", 1))
     found = open_voc(f"{zoo}:test")
     assert found.class_names == ("cat", "yak")
-    given = open_voc(f"{zoo}:test", ("yak", "emu", "cat"))
-    assert given.class_names == ("yak", "emu", "cat")
-    np.testing.assert_array_equal(given.presence_of(0), [1, 0, 1])
-    with pytest.raises(UserError, match=r"none\.xml shows a 'yak', which is no class; .* are cat$"):
-        open_voc(f"{zoo}:test", ("cat",))
+    np.testing.assert_array_equal(found.presence_of(0), [-1, 1])
+
+
+def test_shown_labels_are_those_of_the_images_that_were_selected(zoo):
+    source = open_voc(str(zoo))
+    assert {VOC_CLASSES[label] for label in source.shown_labels} == {"cat", "dog", "person"}
+    assert {VOC_CLASSES[label] for label in source.select([1]).shown_labels} == {"cat", "dog"}
+    assert open_voc(f"{zoo}:test").shown_labels == frozenset()
 
 
 def test_presence_cannot_be_changed_from_outside(zoo):
@@ -204,9 +210,10 @@ def test_label_maps_come_from_either_folder(scenes):
     np.testing.assert_array_equal(source.label_map_of(1), np.full((3, 4), 20))
 
 
-def test_label_maps_of_other_classes_take_their_names(scenes):
-    source = open_voc_label_maps(f"{scenes}:trainaug", ("ground", "sky"))
-    with pytest.raises(UserError, match="has the label 20: expected 0 to 1 or 255"):
+def test_label_maps_have_no_classes_beyond_those_of_voc(scenes):
+    Image.fromarray(np.full((3, 4), 21, np.uint8)).save(scenes / "SegmentationClass/a.png")
+    source = open_voc_label_maps(f"{scenes}:trainaug")
+    with pytest.raises(UserError, match="has the label 21: expected 0 to 20 or 255"):
         source.label_map_of(1)
 
 
@@ -248,11 +255,64 @@ def test_boxes_count_pixels_from_zero(boxes):
     assert source.objects_of(1).boxes.shape == (0, 4)
 
 
-def test_classes_of_boxes_are_those_given(boxes):
-    source = open_voc_boxes(str(boxes), ("cat", "dog", "emu"))
-    np.testing.assert_array_equal(source.objects_of(0).labels, [1, 0])
-    with pytest.raises(UserError, match=r"a\.xml shows a 'dog', which is no class; known are cat$"):
-        open_voc_boxes(str(boxes), ("cat",))
+def test_other_classes_of_boxes_are_those_found(boxes):
+    path = boxes / "Annotations/none.xml"
+    path.write_text(f"<annotation>{_box('cow bell', 1, 1, 2, 2)}</annotation>")
+    source = open_voc_boxes(str(boxes))
+    assert source.class_names == ("cat", "cow bell", "dog")
+    np.testing.assert_array_equal(source.objects_of(0).labels, [2, 0])
+    np.testing.assert_array_equal(source.objects_of(1).labels, [1])
+
+
+OWN_SPLITS = {"both": ("person", "helmet"), "persons": ("person",), "nothing": ()}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A data set of persons and helmets, whose splits do not all show both."""
+    for split, names in OWN_SPLITS.items():
+        content = "".join(_box(name, 1 + place, 1, 3, 2) for place, name in enumerate(names))
+        path = tmp_path / f"Annotations/{split}.xml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"<annotation>{content}</annotation>")
+        _image(tmp_path, f"{split}.jpg")
+        _list(tmp_path, [split], split=split)
+    return tmp_path
+
+
+@pytest.mark.parametrize("trained", OWN_SPLITS)
+@pytest.mark.parametrize("held_out", OWN_SPLITS)
+def test_splits_of_own_classes_are_matched_by_what_they_show(own, trained, held_out):
+    boxes, presences = (
+        {split: open_source(f"{scheme}:{own}:{split}") for split in (trained, held_out)}
+        for scheme in ("voc_detection", "voc")
+    )
+    names = boxes[trained].class_names
+    assert names == (("helmet", "person") if trained == "both" else VOC_CLASSES)
+    readers = ExampleReader(boxes[held_out]), ExampleReader(presences[held_out])
+    if held_out == "both" and trained != "both":
+        for annotate, reader in zip((box_annotation, presence_annotation), readers, strict=True):
+            with pytest.raises(UserError, match=r"1 classes of .* the first: helmet; known are"):
+                annotate(reader, names)
+        return
+    rows = box_annotation(readers[0], names).read(0)
+    assert [names[int(label)] for label in rows[:, 4]] == list(OWN_SPLITS[held_out])
+    presence = presence_annotation(readers[1], names).read(0)
+    assert presence.shape == (len(names),)
+    assert {names[label] for label in np.flatnonzero(presence)} == set(OWN_SPLITS[held_out])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "annotate"), [("voc_detection", box_annotation), ("voc", presence_annotation)]
+)
+def test_joined_splits_of_different_classes_say_which(own, scheme, annotate):
+    parts = open_source(f"{scheme}:{own}:both,{scheme}:{own}:nothing")
+    expected = (
+        r"different classes: the part of .*both\.jpg alone has helmet; the part of .*nothing\.jpg "
+        r"alone has aeroplane, bicycle, bird, \.\.\.; expected the same classes in the same order$"
+    )
+    with pytest.raises(UserError, match=expected):
+        annotate(ExampleReader(parts))
 
 
 @pytest.mark.parametrize(

@@ -139,16 +139,16 @@ def _depth_path(folder: Path, stem: str) -> Path:
 
 def _read_array(content: bytes, path: str) -> np.ndarray:
     """Returns an array of meters, float32 [H, W]."""
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise UnreadableImageError(path, "not a single array, as `np.save` writes it")
+    stream = io.BytesIO(content)
     try:
-        stream = io.BytesIO(content)
         depth = np.load(stream, allow_pickle=False)
-    except Exception as error:  # as `_read_png`: of a header it is whatever Python's parser raises
+    except Exception as error:  # the header is Python code, whose parser raises a dozen types
         raise UnreadableImageError(path, f"damaged array ({error})") from error
-    if not isinstance(depth, np.ndarray):
-        raise UnreadableImageError(path, "an archive of arrays (.npz); expected a single one")
-    if stream.tell() != len(content):
-        left = len(content) - stream.tell()
-        raise UnreadableImageError(path, f"damaged array ({left} bytes more than its header says)")
+    if stream.tell() < len(content):
+        rest = len(content) - stream.tell()
+        raise UnreadableImageError(path, f"damaged array ({rest} bytes after its last number)")
     if not depth.size:
         raise UnreadableImageError(path, f"an empty depth map of shape {list(depth.shape)}")
     if depth.ndim != 2 or depth.dtype.kind != "f":

@@ -135,7 +135,7 @@ def _split_path(place: str) -> tuple[Path, str]:
 def _count_frames(path: Path) -> int:
     """Returns how many frames a labeled file has, after a look at their shapes."""
     with _usable(path), h5py.File(path, "r") as file:
-        images, depths = (file[name].shape for name in ("images", "depths"))
+        images, depths = (tuple(file[name].shape or ()) for name in ("images", "depths"))
     is_fitting = len(images) == 4 and images[1] == 3 and (images[0], *images[2:]) == depths
     if not is_fitting:
         raise UserError(
@@ -153,9 +153,14 @@ def _read_split(path: Path, split: str) -> np.ndarray:
         numbers = np.ravel(scipy.io.loadmat(path)[SPLIT_KEYS[split]])
     if not numbers.size:
         raise UserError(f"{path}: {SPLIT_KEYS[split]} names no frame")
-    if numbers.dtype.kind not in "iuf" or np.any(numbers != np.floor(numbers)):
-        raise UserError(f"{path}: {SPLIT_KEYS[split]} is no list of whole numbers, as frames have")
-    return numbers.astype(np.int64)
+    if numbers.dtype.kind not in "iuf":
+        raise UserError(f"{path}: {SPLIT_KEYS[split]} has no numbers: expected those of frames")
+    with np.errstate(invalid="ignore"):
+        frames = numbers.astype(np.int64)
+    if np.any(frames != numbers):
+        first = numbers[frames != numbers][0]
+        raise UserError(f"{path} names frame {first}: expected whole numbers")
+    return frames
 
 
 @contextlib.contextmanager
