@@ -43,6 +43,17 @@ def test_every_container_has_its_place_and_the_same_flags(name):
     check_flags(service["command"][2:], len(jobs["worker"]))
     assert service["restart"] == "on-failure"
     assert "ports" not in service
+    assert service["user"].startswith("${RUN_AS:?")  # without a default that may not write
+    assert all(volume.startswith(("${PHOTOS:?", "${RUNS:?")) for volume in service["volumes"])
+
+
+def test_the_chief_is_stopped_before_those_that_it_needs_to_save():
+    assert set(COMPOSE["chief"]["depends_on"]) == COMPOSE.keys() - {"chief"}
+    assert all(one["init"] and one["stop_grace_period"] == "2m" for one in COMPOSE.values())
+    for kind, job in (("StatefulSet", "ps"), ("StatefulSet", "worker"), ("Job", "chief")):
+        pod = KUBERNETES[kind, f"tfcolor-{job}"]["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] == 120
+        assert pod["containers"][0]["imagePullPolicy"] == "IfNotPresent"
 
 
 @pytest.mark.parametrize(

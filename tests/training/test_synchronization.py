@@ -196,6 +196,20 @@ def test_slowest_workers_of_a_step_are_not_waited_for():
         take(1, groups, step_time, num_backups=4)
 
 
+def test_a_slower_task_gives_backups_of_a_faster_one_time():
+    def step_time(place, step):
+        return (1.0, 3.0)[place.task] + 0.01 * place.worker
+
+    groups = plan_groups("synchronous", (4, 4))
+    (first, second) = take(2, groups, step_time, num_backups=1)
+    assert first.seconds == pytest.approx(3.02)  # of the third worker of the slow task
+    kept = [(place.task, place.worker) for place in first.places]
+    assert kept == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    # The late one ends at 3.03, before it is asked for the second step.
+    assert second.seconds == pytest.approx(6.04)
+    assert len(second.places) == 7
+
+
 def test_a_late_worker_finishes_before_it_is_asked_again():
     def step_time(place, step):
         return 3.0 if place.worker else 10.0 if step == 0 else 1.0

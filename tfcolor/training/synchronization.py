@@ -168,10 +168,10 @@ def order_updates(
     """Yields the updates of a cluster in the order of their times, without end.
 
     A group begins a step when its update before is applied, and ends it when all
-    of its workers have finished but the slowest `num_backups` of each task, whose
-    gradients are thrown away. These finish what they have begun before they are asked
-    again, for the step that is due then. Of updates at the same time the first group's
-    is first.
+    of its workers have finished but the slowest `num_backups` of each task. The
+    gradients of those who have not finished by then are thrown away. They finish
+    what they have begun before they are asked again, for the step that is due then.
+    Of updates at the same time the first group's is first.
 
     Args:
       groups: who waits for whom.
@@ -222,15 +222,15 @@ def _finish(
 
     Notes when each worker has finished what it has begun.
     """
-    last, kept = begin, []
+    starts = {place: max(begin, free.get(place, 0.0)) for place in group.places}
+    ends = {place: start + step_time(place, step) for place, start in starts.items()}
+    awaited: set[Place] = set()
     for task in group.tasks:
-        starts = {place: max(begin, free.get(place, 0.0)) for place in group.places_of(task)}
-        ends = {place: start + step_time(place, step) for place, start in starts.items()}
-        in_time = sorted(ends, key=lambda place: ends[place])
-        in_time = in_time[: len(in_time) - num_backups]
-        end = ends[in_time[-1]]
-        # Who is busy with an earlier step until this one ends is not asked for it.
-        free |= {place: ends[place] for place in ends if starts[place] < end or place in in_time}
-        last = max(last, end)
-        kept += sorted(in_time)
+        order = sorted(group.places_of(task), key=lambda place: ends[place])
+        awaited |= set(order[: len(order) - num_backups])
+    last = max(ends[place] for place in awaited)
+    # A slower task gives the backups of a faster one the time to be of use.
+    kept = [place for place in group.places if place in awaited or ends[place] < last]
+    # Who is busy with an earlier step until this one ends is not asked for it.
+    free |= {place: ends[place] for place in ends if starts[place] < last or place in awaited}
     return last, tuple(kept)
