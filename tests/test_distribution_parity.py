@@ -1,7 +1,6 @@
 """Devices and workers share the work without changing what is learned."""
 
 import json
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfcolor.config.command import execute
+from tests.loopback import free_addresses
 from tfcolor.evaluate import COMMAND as EVALUATE
 from tfcolor.train import COMMAND
 
@@ -30,21 +30,12 @@ CASES = {
 TOLERANCE = 1e-4
 
 
-def free_ports(count: int) -> list[int]:
-    """Returns ports of this machine that nobody listens on."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [single.getsockname()[1] for single in sockets]
-    for single in sockets:
-        single.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def train_with_workers(start_command):
     """Trains in several processes that reach each other over loopback."""
 
     def train(arguments: list[str], count: int = 2) -> None:
-        addresses = [f"localhost:{port}" for port in free_ports(count)]
+        addresses = free_addresses(count)
         processes = []
         for index in range(count):
             place = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
