@@ -65,8 +65,8 @@ def test_kills_of_a_worker_and_of_a_server_change_nothing(tiny_flags, tmp_path, 
     np.testing.assert_allclose(figures(shared), figures(one), rtol=TOLERANCE)
     (group,) = json.loads((shared / "result.json").read_text())["groups"]
     assert group["updates"] == NUM_STEPS
-    assert group["contributions"] == [NUM_STEPS] * 2
-    assert min(group["attempts"]) >= NUM_STEPS
+    assert group["contributions"] == NUM_STEPS * 2
+    assert group["attempts"] >= NUM_STEPS * 2
     for process in restarted:
         assert "the run is over" in process.wait()
         assert process.returncode == 0
@@ -101,7 +101,7 @@ def test_two_tasks_lose_no_gradient_with_a_worker_or_a_server(tiny_flags, tmp_pa
     assert sum(group["updates"] for group in groups) == NUM_STEPS
     for group in groups:
         assert group["updates"] > 0
-        assert group["contributions"] == [group["updates"]] * 2
+        assert group["contributions"] == group["updates"] * 2
     for process in (*others, *restarted):
         assert "the run is over" in process.wait()
 
@@ -121,8 +121,8 @@ def test_a_worker_that_hangs_is_not_waited_for(tiny_flags, tmp_path, start_comma
     (group,) = groups_of(tmp_path)
     assert group["updates"] == 150
     # One process held the contribution of one place in the group.
-    assert min(group["contributions"]) < 60
-    assert 2 * 150 <= sum(group["contributions"]) <= sum(group["attempts"])
+    assert 2 * 150 <= group["contributions"] < 2 * 150 + 60
+    assert group["contributions"] <= group["attempts"]
 
 
 def test_workers_that_wait_for_nobody_make_every_update_once(tiny_flags, tmp_path, start_command):
@@ -132,6 +132,20 @@ def test_workers_that_wait_for_nobody_make_every_update_once(tiny_flags, tmp_pat
     assert chief.returncode == 0, shown
     assert np.all(np.isfinite(figures(tmp_path)))
     groups = groups_of(tmp_path)
-    assert [group["contributions"] for group in groups] == [[one["updates"]] for one in groups]
+    assert [group["contributions"] for group in groups] == [one["updates"] for one in groups]
     assert sum(group["updates"] for group in groups) == NUM_STEPS
     assert min(group["updates"] for group in groups) > 0
+
+
+def test_the_mistake_of_a_worker_is_told_by_the_chief(tiny_flags, tmp_path, start_command):
+    flags = [*tiny_flags, f"--run_dir={tmp_path}"]
+    cluster = Loopback(start_command, num_workers=2)
+    chief = cluster.start_one("chief", 0, flags)
+    for job, index in (("ps", 0), ("worker", 0)):
+        cluster.start_one(job, index, flags)
+    cluster.start_one("worker", 1, [*flags, "--seed=99"])
+    shown = chief.wait()
+    assert chief.returncode == 1
+    assert "waiting for 3 processes of the cluster: ps 0 at localhost:" in shown
+    assert "a worker was started with other flags than the chief" in shown.splitlines()[-1]
+    assert "Graph execution error" not in shown  # nor what the coordinator logs

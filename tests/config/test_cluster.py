@@ -1,14 +1,21 @@
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfcolor.config.command import define_flags, execute
+from tests.training.test_exchange import Coordinator
+from tfcolor.config import cluster, training
 from tfcolor.config.cluster import check_backups, check_shares, is_server
 from tfcolor.config.experiment import read_experiment
 from tfcolor.core.errors import UsageError
 from tfcolor.train import COMMAND
+from tfcolor.training.exchange import Link
+from tfcolor.training.heldout import build_measurements
 from tfcolor.training.options import DistributionOptions
-from tfcolor.training.synchronization import plan_groups
+from tfcolor.training.synchronization import Place, plan_groups
+from tfcolor.training.worker_server import BatchSource
 
 JOBS = {"chief": ["a:1"], "ps": ["b:1"], "worker": ["c:1", "d:1"]}
 
@@ -107,3 +114,62 @@ def test_backups_leave_somebody_to_wait_for():
     check_backups(DistributionOptions(num_backups=1), groups)
     with pytest.raises(UsageError, match=r"waits for 2 workers of a task.*expected fewer backups"):
         check_backups(DistributionOptions(num_backups=2), groups)
+
+
+@pytest.fixture
+def whole_cluster(stand_in, monkeypatch):
+    """Makes this process a chief that is its own workers and server; returns its runs."""
+    stand_in("chief")
+    runs, sources, batches = [], [], {}
+
+    class Source(BatchSource):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            sources.append(self)
+
+    class Reader(Coordinator):
+        """Makes the batches before the graph asks, which would wait in the only thread."""
+
+        def schedule(self, graph, args):
+            step = int(args[3])
+            for task in range(2):
+                batches[task, step] = sources[-1].read(Place(task, 0, 1), step)
+            return super().schedule(graph, args)
+
+    def read(message):
+        return batches[int(message[1]), int(message[4])]
+
+    def ask(message, types):
+        return tf.numpy_function(read, [message], types)
+
+    def train(experiment, run, *others):
+        runs.append(run)
+        return train_on_cluster(experiment, run, *others)
+
+    train_on_cluster = cluster.train_on_cluster
+    monkeypatch.setattr(training, "train_on_cluster", train)
+    monkeypatch.setattr(
+        training, "build_strategy", lambda _: tf.distribute.OneDeviceStrategy("/cpu:0")
+    )
+    monkeypatch.setattr(cluster, "BatchSource", Source)
+    monkeypatch.setattr(cluster, "Link", lambda flags: Link(flags, ask, "/cpu:0"))
+    monkeypatch.setattr(cluster, "end_servers", lambda *_: None)
+    monkeypatch.setattr(tf.distribute.coordinator, "ClusterCoordinator", lambda _: Reader())
+    return runs
+
+
+def test_a_run_measures_the_weights_that_it_saves(whole_cluster, tiny_flags, tmp_path):
+    """Of two groups, one has not read the other's last update."""
+    flags = [*tiny_flags, "--strategy=parameter_server", "--task=colorization,colorization"]
+    assert execute(COMMAND, [*flags, f"--run_dir={tmp_path}"]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    (run,) = whole_cluster
+    names = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / "checkpoints")))
+    saved = {name: names.get_tensor(name) for name in names.get_variable_to_shape_map()}
+    for member in run.members:
+        for variable in member.network.trainable_variables:
+            assert any(np.array_equal(variable, value) for value in saved.values())
+        for measurement in build_measurements(member, 4):
+            figures, _ = measurement.measure()
+            name = f"{measurement.split}/{member.label('loss')}"
+            assert result[name] == pytest.approx(figures["loss"], rel=1e-6)

@@ -10,6 +10,7 @@ from tfcolor.core.errors import UsageError, UserError
 from tfcolor.data.service import (
     check_free,
     find_workers,
+    keep_free,
     list_workers,
     parse_service_address,
     reachable,
@@ -98,3 +99,10 @@ def test_a_taken_port_is_an_error_and_a_free_one_is_found():
             start_dispatcher(port)
     assert check_free(port) == port
     assert check_free(0) > 0
+
+
+def test_a_kept_port_is_nobody_elses():
+    taken = pytest.raises(UserError, match="the port cannot be listened on: Address already in use")
+    with keep_free(0) as port, taken, keep_free(port, "the port"):
+        pass
+    assert check_free(port) == port

@@ -1,6 +1,7 @@
 """A run of two groups whose workers are threads of this process."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -36,14 +37,38 @@ class FailingCoordinator(Coordinator):
         return super().schedule(graph, args)
 
 
+class SpoilingCoordinator(Coordinator):
+    """Outdates the stamps of the first group after its first contributions are there."""
+
+    exchange = None
+
+    def __init__(self):
+        super().__init__()
+        self.times, self.is_asked_again = 0, threading.Event()
+
+    def schedule(self, graph, args):
+        if graph not in self.exchange._graphs.values():
+            assert self.is_asked_again.wait(30)
+            return super().schedule(graph, args)
+        value = super().schedule(graph, args)
+        if int(args[0]) == 1:
+            self.times += 1
+            if self.times == 1:
+                # As by the graph of a worker that was taken for dead and still writes.
+                self.exchange._stamps.assign_sub([0, 1])
+            else:
+                self.is_asked_again.set()
+        return value
+
+
 @pytest.fixture
 def trainer(tmp_path, monkeypatch):
     """Returns what builds a trainer, as of a new process, and its cluster."""
     monkeypatch.setattr(ClusterTrainer, "_look_figures", lambda self: {"heldout/0/loss": 1.0})
     monkeypatch.setattr(ClusterTrainer, "_watched", lambda self, figures: -1.0)
 
-    def make(coordinator=None, request=None):
-        exchanges, crews, trunk = build("hybrid", (2, 1))
+    def make(coordinator=None, request=None, mode="hybrid", workers=(2, 1)):
+        exchanges, crews, trunk = build(mode, workers)
         by_task = {int(crew.member.name): crew for crew in crews}
         updates = tuple(by_task[task].update for task in range(2))
         run = Run(
@@ -75,12 +100,26 @@ def test_every_step_is_one_update_of_one_group(trainer, tmp_path):
     counts = [sum(line["group"] == group for line in lines) for group in range(2)]
     assert [group["updates"] for group in result["groups"]] == counts
     for group, exchange in zip(result["groups"], cluster.exchanges, strict=True):
-        assert group["contributions"] == [group["updates"]] * len(exchange.group.places)
+        assert group["contributions"] == group["updates"] * len(exchange.group.places)
     for line in lines:
         label = str(int(line["group"]))
         assert line[f"{label}/loss"] == line["loss"] == line[f"{label}/loss_squared"]
         assert f"{1 - int(label)}/loss" not in line
     assert json.loads((tmp_path / "result.json").read_text())["groups"] == result["groups"]
+
+
+def test_a_step_that_is_not_whole_is_made_again(trainer, tmp_path, caplog):
+    caplog.set_level("INFO")
+    coordinator = SpoilingCoordinator()
+    training, cluster = trainer(coordinator)
+    coordinator.exchange = cluster.exchanges[0]
+    result = training.train()
+    assert "a step of group 0 is not whole; computing it again" in caplog.text
+    assert [line["step"] for line in logged(tmp_path)] == list(range(1, 11))
+    assert sum(group["updates"] for group in result["groups"]) == 10
+    spoiled = result["groups"][0]
+    assert spoiled["contributions"] == 2 * spoiled["updates"]
+    assert spoiled["attempts"] > spoiled["contributions"]
 
 
 def test_lost_server_is_an_error_and_the_run_goes_on_from_the_checkpoint(trainer, tmp_path):
@@ -91,6 +130,21 @@ def test_lost_server_is_an_error_and_the_run_goes_on_from_the_checkpoint(trainer
     assert last < 10
     assert sum(group["updates"] for group in result["groups"]) == 10
     assert [line["step"] for line in logged(tmp_path)] == list(range(1, 11))
+
+
+def test_mistake_found_by_a_worker_is_told_in_its_words():
+    text = "Graph execution error:\n\nUserError: no image could be read\nTraceback (most recent"
+    with pytest.raises(UserError) as raised, report_lost_servers():
+        raise tf.errors.UnknownError(None, None, text)
+    assert str(raised.value) == (
+        "a process of the cluster cannot go on: no image could be read; mend that and start it"
+        " and this command again"
+    )
+
+
+def test_error_of_an_operation_stays_what_it_is():
+    with pytest.raises(tf.errors.InvalidArgumentError), report_lost_servers():
+        raise tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [3] vs. [4]")
 
 
 def test_signal_saves_what_each_group_had_read(trainer, tmp_path, stop_after):
@@ -104,3 +158,26 @@ def test_signal_saves_what_each_group_had_read(trainer, tmp_path, stop_after):
     master = cluster.crews[0].master.trunk.dense.kernel.numpy()
     # The group that was last has read the trained values, no other has.
     assert sum(np.array_equal(kernel, master) for kernel in kernels) >= 1
+
+
+def test_a_run_goes_on_with_another_number_of_workers(trainer, tmp_path, stop_after):
+    with pytest.raises(StoppedError):
+        trainer(request=stop_after(5))[0].train()
+    done = len(logged(tmp_path))
+    before = trainer()
+    before[0]._begin()
+    result = trainer(workers=(3, 1))[0].train()
+    assert 0 < done < 10
+    assert [line["step"] for line in logged(tmp_path)] == list(range(1, 11))
+    assert sum(group["updates"] for group in result["groups"]) == 10
+    first, after = int(before[1].exchanges[0].steps), result["groups"][0]
+    assert after["contributions"] == 2 * first + 3 * (after["updates"] - first)
+
+
+@pytest.mark.parametrize("workers", [(1, 1), (2, 2)])
+def test_a_run_of_workers_for_themselves_needs_as_many_again(trainer, stop_after, workers):
+    with pytest.raises(StoppedError):
+        trainer(request=stop_after(5), mode="asynchronous")[0].train()
+    message = f"begun with 3 groups of workers and there are {sum(workers)} now.*with 3 workers"
+    with pytest.raises(UserError, match=message):
+        trainer(mode="asynchronous", workers=workers)[0].train()

@@ -1,11 +1,16 @@
+import contextlib
 import json
+import logging
+import socket
 import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.loopback import free_addresses
 from tfcolor.core.errors import UserError
+from tfcolor.training import distribution
 from tfcolor.training.distribution import (
     build_strategy,
     configure_runtime,
@@ -13,6 +18,7 @@ from tfcolor.training.distribution import (
     is_chief,
     plan_batches,
     report_lost_workers,
+    wait_for_processes,
 )
 from tfcolor.training.members import Member
 from tfcolor.training.options import DistributionOptions, TrainingOptions
@@ -96,6 +102,89 @@ def test_multi_worker_needs_a_place_in_a_cluster(monkeypatch, text):
     with pytest.raises(UserError, match="needs TF_CONFIG, for example") as caught:
         build_strategy(DistributionOptions(strategy="multi_worker"))
     assert str(caught.value).endswith(text or "it is not set")
+
+
+def stand_in_as_chief(monkeypatch, chief, servers=("localhost:1",), workers=("localhost:1",)):
+    cluster = {"chief": [chief], "ps": list(servers), "worker": list(workers)}
+    place = {"cluster": cluster, "task": {"type": "chief", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(place))
+
+
+def test_a_taken_address_of_the_chief_is_a_user_error(monkeypatch):
+    with socket.create_server(("", 0)) as listener:
+        address = f"localhost:{listener.getsockname()[1]}"
+        stand_in_as_chief(monkeypatch, address)
+        message = f"the chief's address {address} in TF_CONFIG cannot be listened on: .*in use"
+        with pytest.raises(UserError, match=message):
+            build_strategy(DistributionOptions(strategy="parameter_server"))
+
+
+def test_processes_that_do_not_answer_are_named_until_they_do(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    late, early = free_addresses(2)
+    ports = [int(address.rpartition(":")[2]) for address in (late, early)]
+    rounds, listeners = [], []
+
+    def sleep(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 3:
+            listeners.append(socket.create_server(("localhost", ports[0])))
+
+    monkeypatch.setattr(distribution.time, "sleep", sleep)
+    monkeypatch.setattr(distribution, "REMIND_SECS", 0.0)
+    listeners.append(socket.create_server(("localhost", ports[1])))
+    wait_for_processes({"ps 0": late, "worker 0": early})
+    for listener in listeners:
+        listener.close()
+    assert caplog.messages == [
+        f"waiting for 2 processes of the cluster: ps 0 at {late}, worker 0 at {early}",
+        *[f"still waiting: nothing answers as ps 0 at {late}; start what is missing"] * 3,
+    ]
+
+
+@pytest.mark.parametrize("address", ["no.such.host.invalid:1", f"{'a' * 70}.invalid:1"])
+def test_a_host_without_an_address_is_waited_for_until_interrupted(monkeypatch, address):
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distribution.time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        wait_for_processes({"worker 0": address})
+
+
+def test_only_addresses_are_waited_for():
+    with pytest.raises(UserError, match="address 'here' in TF_CONFIG: expected HOST:PORT"):
+        wait_for_processes({"ps 0": free_addresses(1)[0], "worker 0": "here"})
+
+
+def replicas_of_one_worker(count):
+    def connect(resolver):
+        if count is None:  # as TensorFlow does, where one worker has one GPU and another two
+            raise ValueError("Mismatched number of GPUs per worker")
+        return types.SimpleNamespace(num_replicas_in_sync=count)
+
+    return connect
+
+
+@pytest.mark.parametrize("count", [2, None])
+def test_a_worker_with_several_gpus_is_refused(monkeypatch, count):
+    distribute = tf.distribute.experimental
+    monkeypatch.setattr(distribute, "ParameterServerStrategy", replicas_of_one_worker(count))
+    chief, *others = free_addresses(3)
+    with contextlib.ExitStack() as stack:
+        for address in others:
+            port = int(address.rpartition(":")[2])
+            stack.enter_context(socket.create_server(("localhost", port)))
+        stand_in_as_chief(monkeypatch, chief, others[:1], others[1:])
+        with pytest.raises(UserError, match=r"expected one process for each GPU.*CUDA_VISIBLE"):
+            build_strategy(DistributionOptions(strategy="parameter_server"))
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:", ":2222", "a:b", "a:70000", "a:0"])
+def test_what_is_no_address_of_a_cluster_is_refused(monkeypatch, address):
+    stand_in_as_chief(monkeypatch, address)
+    with pytest.raises(UserError, match=f"address '{address}' in TF_CONFIG: expected HOST:PORT"):
+        build_strategy(DistributionOptions(strategy="parameter_server"))
 
 
 @pytest.mark.parametrize(

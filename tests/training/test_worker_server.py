@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfcolor.core.errors import UserError
 from tfcolor.training.synchronization import Place
 from tfcolor.training.worker_server import (
     BatchSource,
@@ -9,6 +10,7 @@ from tfcolor.training.worker_server import (
     ask,
     fingerprint,
     request,
+    told_reason,
 )
 
 
@@ -74,3 +76,42 @@ def test_server_that_is_not_first_is_refused():
         tf.numpy_function(lambda: 0, [], tf.int64)
     with pytest.raises(RuntimeError, match="expected pyfunc_0"):
         ClusterServer()
+
+
+QUOTED = """Graph execution error:
+UserError: no image could be read; first: a.png
+Traceback (most recent call last):
+  File "reading.py", line 91, in read
+tfcolor.core.errors.UserError: no image could be read; first: a.png
+:{"grpc_message":"UserError: no image could be read; first: a.png\\nTraceback"}"""
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (QUOTED, "no image could be read; first: a.png"),
+        ("assertion failed: [batches are missing] [[{{node Assert}}]]", "batches are missing"),
+        ("Incompatible shapes: [3] vs. [4]", ""),
+    ],
+)
+def test_reason_is_what_was_said_and_nothing_around_it(message, reason):
+    assert told_reason(tf.errors.UnknownError(None, None, message)) == reason
+
+
+def test_reason_of_a_function_is_found_in_the_error_of_its_graph():
+    def read(batch):
+        raise UserError(f"batch {batch} cannot be read")
+
+    with pytest.raises(tf.errors.UnknownError) as raised:
+        tf.function(lambda: tf.numpy_function(read, [4], tf.int64))()
+    assert told_reason(raised.value) == "batch 4 cannot be read"
+
+
+def test_worker_with_other_flags_says_so(source):
+    server = object.__new__(ClusterServer)
+    server._source, server._flags = source, 5
+    message = np.array([6, 0, 0, 2, 1])
+    with pytest.raises(UserError, match="with other flags than the chief; expected the same"):
+        server._answer(message)
+    message[0] = 5
+    np.testing.assert_array_equal(server._answer(message)[0], [5, 6])

@@ -137,18 +137,18 @@ def train_on_cluster(
       StoppedError: after a signal, once everything is saved.
     """
     with report_lost_servers():
-        run, cluster = build_cluster(experiment, run, flag_values)
+        cluster = build_cluster(experiment, run, flag_values)
         result = ClusterTrainer(run, request, cluster).train()
     end_servers(_count_processes("worker"), _count_processes("ps"))
     return result
 
 
-def build_cluster(
-    experiment: Experiment, run: Run, flag_values: flags.FlagValues
-) -> tuple[Run, Cluster]:
-    """Returns a run upon parameter servers.
+def build_cluster(experiment: Experiment, run: Run, flag_values: flags.FlagValues) -> Cluster:
+    """Returns what a run has besides on parameter servers.
 
-    Every group of workers gets a copy of the networks of its tasks.
+    Every group of workers gets a copy of the networks of its tasks, to compute
+    its gradients at. What the run measures, like what it saves, are the networks
+    that are trained.
 
     Args:
       experiment: completed.
@@ -156,7 +156,7 @@ def build_cluster(
       flag_values: the parsed flags.
 
     Returns:
-      The run, whose members measure what a group last read; and its groups.
+      Its groups of workers, which have read the parameters as they are now.
     """
     options = experiment.distribution
     workers = share_workers(options.task_workers, len(run.members), _count_processes("worker"))
@@ -174,7 +174,8 @@ def build_cluster(
         )
     source = _source(experiment, [member.task for member in run.members])
     link = Link(_fingerprint(flag_values))
-    exchanges, crews = [], []
+    exchanges: list[Exchange] = []
+    crews: list[Crew] = []
     for group in plan_groups(options.synchronization, workers):
         own = {
             task: Crew(
@@ -187,12 +188,9 @@ def build_cluster(
         }
         exchanges.append(Exchange(run.strategy, group, own, link, options.num_backups))
         exchanges[-1].read()
-        crews.append((group, own))
+        crews += own.values()
     coordinator = tf.distribute.coordinator.ClusterCoordinator(run.strategy)
-    measured = tuple(_first_of(crews, task).member for task in range(len(run.members)))
-    all_crews = tuple(crew for _, own in crews for crew in own.values())
-    cluster = Cluster(coordinator, tuple(exchanges), all_crews, updates)
-    return dataclasses.replace(run, members=measured), cluster
+    return Cluster(coordinator, tuple(exchanges), tuple(crews), updates)
 
 
 def check_backups(options: DistributionOptions, groups: Sequence[Group]) -> None:
@@ -216,11 +214,6 @@ def _count_processes(job: str) -> int:
     """Returns how many processes of the cluster do a job."""
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     return int(resolver.cluster_spec().num_tasks(job))
-
-
-def _first_of(crews: Sequence[tuple[Group, dict[int, Crew]]], task: int) -> Crew:
-    """Returns the crew of a task in the first group that has one."""
-    return next(own[task] for _, own in crews if task in own)
 
 
 def _copy_member(experiment: Experiment, run: Run, task: int) -> Member:

@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -155,11 +156,31 @@ def check_free(port: int) -> int:
     Raises:
       UserError: if somebody does.
     """
+    with keep_free(port) as kept:
+        return kept
+
+
+@contextlib.contextmanager
+def keep_free(port: int, name: str = "") -> Iterator[int]:
+    """Listens on a port, so that no other process does meanwhile.
+
+    Args:
+      port: 0 takes a free one.
+      name: what messages call it; empty if --port says it.
+
+    Yields:
+      The port.
+
+    Raises:
+      UserError: if it cannot be listened on.
+    """
     try:
-        with socket.create_server(("", port)) as listener:
-            return int(listener.getsockname()[1])
+        listener = socket.create_server(("", port))
     except OSError as error:
-        raise UserError(f"--port={port} cannot be listened on: {error.strerror}") from error
+        text = f"{name or f'--port={port}'} cannot be listened on: {error.strerror}"
+        raise UserError(text) from error
+    with listener:
+        yield int(listener.getsockname()[1])
 
 
 def _silent(known: tuple[str, ...], present: tuple[str, ...]) -> str:

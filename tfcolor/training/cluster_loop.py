@@ -1,26 +1,31 @@
 """The training loop upon parameter servers: groups of workers, one update at a time."""
 
 import contextlib
+import logging
 import queue
+import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfcolor.core.errors import UserError
 from tfcolor.core.progress import say
+from tfcolor.training.checkpoints import RESTORE_ERRORS, find_checkpoints
 from tfcolor.training.exchange import Crew, Exchange, Figures, merge_statistics
 from tfcolor.training.loop import Run, Trainer
 from tfcolor.training.optimizers import Update
 from tfcolor.training.schedules import scheduled_rate
 from tfcolor.training.signals import StopRequest
-from tfcolor.training.worker_server import END, ask, request
+from tfcolor.training.worker_server import END, ask, request, told_reason
 
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 10.0
 """How long a signal waits for the update in progress, which may wait for a dead worker."""
+
+_RAISED = "encountered the following error when processing closure"
 
 LOST_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
@@ -80,6 +85,24 @@ class ClusterTrainer(Trainer):
             ),
         }
 
+    def _begin(self) -> None:
+        """Restores the last checkpoint, unless it is one of other groups."""
+        for _, prefix in find_checkpoints(self._run.directory.path, "last")[:1]:
+            with contextlib.suppress(*RESTORE_ERRORS):  # a damaged one is passed over later
+                self._check_groups([name for name, _ in tf.train.list_variables(prefix)])
+        super()._begin()
+
+    def _check_groups(self, names: Sequence[str]) -> None:
+        """Raises UserError if the variables of a checkpoint are those of other groups."""
+        found = [re.match(r"groups/exchanges/(\d+)/steps/", name) for name in names]
+        saved, count = len({match[1] for match in found if match}), len(self._go)
+        if saved not in (0, count):
+            raise UserError(
+                f"{self._run.directory.path} was begun with {saved} groups of workers and there"
+                f" are {count} now; with --synchronization=asynchronous each worker is one:"
+                f" expected TF_CONFIG or --task_workers with {saved} workers"
+            )
+
     def _begin_rounds(self, tasks: Iterable[int]) -> None:
         """Does nothing: there are no tasks with rounds here."""
 
@@ -101,9 +124,6 @@ class ClusterTrainer(Trainer):
         try:
             while (step := self._go[number].get()) is not None:
                 figures = exchange.contribute(self._cluster.coordinator, step)
-                while not exchange.is_complete(step, figures):
-                    say(f"step {step} of group {number} is not whole; computing it again")
-                    figures = exchange.contribute(self._cluster.coordinator, step)
                 self._ready.put(_Ready(number, figures))
         except Exception as error:  # for the thread of `train` to raise
             self._ready.put(_Ready(number, error=error))
@@ -111,12 +131,17 @@ class ClusterTrainer(Trainer):
     def _advance(self) -> tuple[str, bool]:
         """Makes the update of the group that is ready first."""
         step, run = self.step, self._run
-        ready = self._wait()
-        exchange = self._cluster.exchanges[ready.group]
         rate = scheduled_rate(run.optimization, step, self._stopping.drops, run.training.num_steps)
-        for task in exchange.group.tasks:
-            self._cluster.updates[task].set_rate(rate)
-        figures = exchange.apply(step >= max(self._freeze_step, 1), ready.figures)
+        figures: Figures = {}
+        while not figures:
+            ready = self._wait()
+            exchange = self._cluster.exchanges[ready.group]
+            for task in exchange.group.tasks:
+                self._cluster.updates[task].set_rate(rate)
+            figures = exchange.apply(step >= max(self._freeze_step, 1), ready.figures)
+            if not figures:
+                say(f"a step of group {ready.group} is not whole; computing it again")
+                self._go[ready.group].put(int(exchange.steps))
         self._step_variable.assign_add(1)
         figures |= self._loss_figures(exchange, ready.figures)
         self._last_loss = tf.constant(figures["loss"])
@@ -176,8 +201,8 @@ class ClusterTrainer(Trainer):
             {
                 "tasks": [self._run.members[task].task.name for task in one.group.tasks],
                 "updates": int(one.steps),
-                "contributions": one.contributions.numpy().tolist(),
-                "attempts": one.attempts.numpy().tolist(),
+                "contributions": int(one.contributions),
+                "attempts": int(one.attempts),
             }
             for one in self._cluster.exchanges
         ]
@@ -187,21 +212,39 @@ class ClusterTrainer(Trainer):
 
 @contextlib.contextmanager
 def report_lost_servers() -> Iterator[None]:
-    """Turns the errors of a lost parameter server into one that says what to do.
+    """Turns the errors of other processes into ones that say what to do.
 
     Raises:
-      UserError: if a parameter server died or cannot be reached any more.
+      UserError: if a parameter server died or cannot be reached any more, or a
+        worker says why it cannot go on.
     """
+    logger = tf.get_logger()
+    if is_brief := not logger.isEnabledFor(logging.INFO):
+        logger.addFilter(_is_not_raised)
     try:
         yield
-    except (*LOST_ERRORS, UserError) as error:
+    except (tf.errors.OpError, UserError) as error:
+        if isinstance(error, tf.errors.OpError) and (reason := told_reason(error)):
+            raise UserError(
+                f"a process of the cluster cannot go on: {reason}; mend that and start it and"
+                " this command again"
+            ) from error
         # What writes checkpoints reports whatever keeps it from writing as its own.
-        if isinstance(error, UserError) and not isinstance(error.__cause__, LOST_ERRORS):
+        cause = error.__cause__ if isinstance(error, UserError) else error
+        if not isinstance(cause, LOST_ERRORS):
             raise
         raise UserError(
             "a parameter server has died or cannot be reached; start it and this command again"
             " to go on from the last checkpoint"
         ) from error
+    finally:
+        if is_brief:
+            logger.removeFilter(_is_not_raised)
+
+
+def _is_not_raised(line: logging.LogRecord) -> bool:
+    """Tells whether a line is none of those by which the coordinator logs what it raises."""
+    return _RAISED not in line.getMessage()
 
 
 def end_servers(num_workers: int, num_servers: int) -> None:

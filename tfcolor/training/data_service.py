@@ -2,7 +2,6 @@
 
 import functools
 import queue
-import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -21,14 +20,13 @@ from tfcolor.data.service import (
     reachable,
 )
 from tfcolor.training.synchronization import Place
-from tfcolor.training.worker_server import FIRST_TOKEN, request
+from tfcolor.training.worker_server import FIRST_TOKEN, request, told_reason
 
 OTHER = -1
 """Instead of a batch's number: from a worker that another one was asked for."""
 
 _LOST = "batches are missing: a worker of the data service was lost or started again"
 _AGAIN = "start this command again to go on from the last checkpoint"
-_REASONS = re.compile(r"(?:ValueError|UserError): (.*)|assertion failed: \[(.*?)\]")
 Item = TypeVar("Item")
 
 
@@ -128,8 +126,9 @@ class DataService:
         threading.Thread(target=_fetch, args=(iterator, answers), daemon=True).start()
         batch, error = self._wait(answers)
         if isinstance(error, tf.errors.OpError):
+            reason = told_reason(error) or error.message.partition("\n")[0]
             raise UserError(
-                f"the data service at {self._dispatcher} failed: {_reason(error)}; {_AGAIN}"
+                f"the data service at {self._dispatcher} failed: {reason}; {_AGAIN}"
             ) from error
         if error is not None:
             raise error
@@ -209,9 +208,3 @@ def _hold(kept: list[Any]) -> None:
     """Waits for ever, and holds something meanwhile."""
     threading.Event().wait()
     del kept
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """Returns what a worker or a check said, out of all that TensorFlow put around it."""
-    found = _REASONS.findall(error.message)
-    return max(found[-1]) if found else error.message.partition("\n")[0]

@@ -3,12 +3,18 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+import socket
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from concurrent import futures
 
 import tensorflow as tf
 
 from tfcolor.core.errors import UserError
+from tfcolor.core.progress import say
 from tfcolor.data.pipeline import BatchPlan
+from tfcolor.data.service import keep_free
 from tfcolor.training.members import Member
 from tfcolor.training.options import DistributionOptions, TrainingOptions
 
@@ -21,6 +27,21 @@ _EXAMPLES = {
     },
 }
 """The jobs that each strategy of several processes needs."""
+
+_SEVERAL_GPUS = (
+    "a worker has several GPUs; expected one process for each GPU, each with its own"
+    " CUDA_VISIBLE_DEVICES and its own place in TF_CONFIG"
+)
+
+CONNECT_SECS = 2.0
+"""How long another process of the cluster may take to answer."""
+
+MAX_ASKED = 32
+"""How many are asked at the same time."""
+
+POLL_SECS = 0.5
+REMIND_SECS = 30.0
+"""After which those that do not answer yet are named again."""
 
 
 def configure_runtime(training: TrainingOptions, distribution: DistributionOptions) -> None:
@@ -50,17 +71,18 @@ def build_strategy(distribution: DistributionOptions) -> tf.distribute.Strategy:
       distribution: strategy and virtual devices.
 
     Returns:
-      One device, all devices of this machine, or all workers of `TF_CONFIG`.
+      One device, all devices of this machine, or all workers of `TF_CONFIG`, for
+      which a chief of parameter servers waits.
 
     Raises:
       UserError: if `multi_worker` or `parameter_server` is asked for without a
-        usable `TF_CONFIG`.
+        usable `TF_CONFIG`; if the chief's own address cannot be listened on;
+        or if a worker has several GPUs.
     """
     kind = distribution.strategy
     if kind == "parameter_server":
         check_cluster(kind)
-        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        return tf.distribute.experimental.ParameterServerStrategy(resolver)
+        return _connect_to_servers()
     if kind == "multi_worker":
         check_cluster(kind)
         # Before anything asks for the logical devices: that starts TensorFlow,
@@ -165,6 +187,83 @@ def _split_processor(wanted: int) -> None:
             raise UserError(
                 f"--num_virtual_devices={wanted}: TensorFlow already runs with other devices"
             ) from error
+
+
+def wait_for_processes(addresses: Mapping[str, str]) -> None:
+    """Waits until other processes of a cluster can be reached, and says for which.
+
+    TensorFlow waits for them without a word. However long they take to start, this
+    goes on; a signal ends it.
+
+    Args:
+      addresses: "HOST:PORT" of each by what messages call it, "worker 0".
+
+    Raises:
+      UserError: if one of them is no address.
+    """
+    for address in addresses.values():
+        _host_and_port(address)
+    listed = ", ".join(f"{name} at {address}" for name, address in addresses.items())
+    say(f"waiting for {len(addresses)} processes of the cluster: {listed}")
+    told = time.monotonic()
+    while silent := _silent(addresses):
+        if time.monotonic() - told >= REMIND_SECS:
+            told = time.monotonic()
+            say(f"still waiting: nothing answers as {', '.join(silent)}; start what is missing")
+        time.sleep(POLL_SECS)
+
+
+def _connect_to_servers() -> tf.distribute.Strategy:
+    """Returns the strategy of a chief, once its port is free and the others answer."""
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    cluster = resolver.cluster_spec()
+    own = cluster.task_address(resolver.task_type, resolver.task_id)
+    others = {
+        f"{job} {number}": cluster.task_address(job, number)
+        for job in ("ps", "worker")
+        for number in cluster.task_indices(job)
+    }
+    # TensorFlow ends the process where it cannot listen, and a second chief might wait as well.
+    with keep_free(_host_and_port(own)[1], f"the chief's address {own} in TF_CONFIG"):
+        wait_for_processes(others)
+    try:
+        strategy = tf.distribute.experimental.ParameterServerStrategy(resolver)
+    except ValueError as error:
+        if not str(error).startswith("Mismatched number of GPUs"):
+            raise
+        raise UserError(_SEVERAL_GPUS) from error
+    if strategy.num_replicas_in_sync > 1:  # of one worker
+        raise UserError(_SEVERAL_GPUS)
+    return strategy
+
+
+def _silent(addresses: Mapping[str, str]) -> list[str]:
+    """Returns which processes do not answer, with their addresses."""
+    with futures.ThreadPoolExecutor(MAX_ASKED) as pool:
+        are_there = pool.map(_answers, addresses.values())
+        return [
+            f"{name} at {address}"
+            for (name, address), is_there in zip(addresses.items(), are_there, strict=True)
+            if not is_there
+        ]
+
+
+def _answers(address: str) -> bool:
+    """Tells whether somebody listens at an address; a host without one may still get it."""
+    try:
+        socket.create_connection(_host_and_port(address), CONNECT_SECS).close()
+    except (OSError, UnicodeError):
+        return False
+    return True
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Returns the two parts of an address in `TF_CONFIG`, or raises UserError."""
+    with contextlib.suppress(ValueError):
+        parts = urllib.parse.urlsplit(f"//{address}")
+        if parts.hostname and parts.port:
+            return parts.hostname, parts.port
+    raise UserError(f"the address {address!r} in TF_CONFIG: expected HOST:PORT")
 
 
 def check_cluster(strategy: str) -> str:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, collected_statistics
@@ -87,13 +86,16 @@ class Exchange:
     """Contributions of a group's workers, kept on the parameter servers.
 
     Each worker writes its contribution, the sum of its examples' gradients, into
-    a row of its own and stamps the row with the number of the step. A worker
-    that does so twice writes the same again, since a contribution is a function
-    of the group's copy of the parameters and of the batch; and a late one of an
-    earlier step is not written. An update takes one row from every worker that
-    was in time, adds them in the order of the rows, and counts. A late worker
-    is asked again when it has answered, for the step that is due then; so a row
-    has one writer.
+    a row of its own, on whatever server the strategy puts it, and stamps the row
+    with the number of the step. A worker that does so twice writes the same
+    again, since a contribution is a function of the group's copy of the
+    parameters and of the batch; and a late one of an earlier step is not
+    written. An update takes one row from every worker that
+    was in time, adds them in the order of the rows, and counts those whose stamp
+    is that of the step. If one is not, it changes nothing, and the step is to be
+    computed again. A late worker is asked again when it has answered, for the
+    step that is due then; so a row has one writer, unless a worker that was
+    taken for dead still writes.
 
     Args:
       strategy: of the cluster.
@@ -104,9 +106,9 @@ class Exchange:
 
     Attributes:
       steps: int64 [], updates with this group's gradients.
-      contributions: int64 [workers], gradients of each that are in an update.
-      attempts: int64 [workers], gradients of each that were computed.
-      state: what of this a checkpoint holds.
+      contributions: int64 [], gradients of its workers that are in an update.
+      attempts: int64 [], gradients of its workers that were computed.
+      state: what of this a checkpoint holds; it fits any number of workers.
     """
 
     def __init__(
@@ -126,16 +128,17 @@ class Exchange:
         count = len(group.places)
         with strategy.scope():
             self.steps = _zeros([], tf.int64)
-            self.contributions = _zeros([count], tf.int64)
-            self.attempts = _zeros([count], tf.int64)
+            self.contributions = _zeros([], tf.int64)
+            self.attempts = _zeros([], tf.int64)
             self._stamps = tf.Variable(tf.fill([count], tf.constant(-1, tf.int64)), trainable=False)
             for task, crew in crews.items():
                 size = len(group.places_of(task))
                 kept = [*crew.update.variables_of(), *crew.statistics()]
-                self._rows[task] = [_rows_beside(variable, size) for variable in kept]
+                self._rows[task] = [_zeros([size, *one.shape], one.dtype) for one in kept]
                 self._counts[task] = _zeros([size], tf.float32)
         self._graphs = {task: self._build_contribution(task) for task in crews}
-        self._apply = tf.function(self._apply_once, autograph=False)
+        self._names: list[str] = []
+        self._apply = tf.function(self._apply_if_whole, autograph=False)
         self._read = tf.function(self._copy, autograph=False)
         self.state = tf.train.Checkpoint(
             steps=self.steps,
@@ -175,10 +178,6 @@ class Exchange:
                 self._schedule(coordinator, answer.number, step)
         return dict(sorted(found.items()))
 
-    def is_complete(self, step: int, numbers: Collection[int]) -> bool:
-        """Tells whether the contributions of some workers to a step are there."""
-        return bool(np.all(self._stamps.numpy()[list(numbers)] == step))
-
     def apply(self, is_frozen: bool, numbers: Collection[int]) -> Figures:
         """Updates the parameters by contributions, and makes the group read them.
 
@@ -188,11 +187,12 @@ class Exchange:
             at least.
 
         Returns:
-          What the updates give, by task's label and name.
+          What the updates give, by task's label and name; nothing if a contribution
+          is not there, or is of another step. Then nothing has changed.
         """
         is_in_time = [number in numbers for number in range(len(self.group.places))]
-        figures = self._apply(tf.constant(is_frozen), tf.constant(is_in_time))
-        return {name: float(value) for name, value in figures.items()}
+        values = self._apply(tf.constant(is_frozen), tf.constant(is_in_time)).numpy()
+        return dict(zip(self._names, values.tolist(), strict=True)) if values.size else {}
 
     def _schedule(self, coordinator: Any, number: int, step: int) -> None:
         """Lets the cluster compute the contribution of one worker."""
@@ -236,7 +236,7 @@ class Exchange:
                 tensor.set_shape(spec.shape)
             batch = tf.nest.pack_sequence_as(crew.specification, flat)
             figures, values = self._strategy.run(self._differentiate, args=(task, *batch))
-            self.attempts.scatter_nd_add([[number]], tf.ones([1], tf.int64))
+            self.attempts.assign_add(1)
             with tf.control_dependencies([*values, figures["samples"]]):
                 is_due = tf.equal(self.steps, step)
             counted = [*zip(self._rows[task], values, strict=True)]
@@ -292,31 +292,47 @@ class Exchange:
         terms["samples"] = samples
         return terms, [tf.convert_to_tensor(one) for one in (*gradients, *statistics)]
 
-    def _apply_once(self, is_frozen: tf.Tensor, is_in_time: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _apply_if_whole(self, is_frozen: tf.Tensor, is_in_time: tf.Tensor) -> tf.Tensor:
+        """Makes an update if all of its contributions are whole; returns its figures, or none."""
+        with tf.device(self._link.server):
+            sums = {task: self._add_contributions(task, is_in_time) for task in self._crews}
+            # Who writes a row takes its stamp away first: a stamp that is there after
+            # the row was read was there while it was.
+            with tf.control_dependencies(tf.nest.flatten(sums)):
+                is_whole = is_in_time & tf.equal(self._stamps.read_value(), self.steps)
+            return tf.cond(
+                tf.reduce_all(tf.equal(is_whole, is_in_time)),
+                lambda: self._apply_once(sums, is_frozen, is_whole),
+                lambda: tf.zeros([0]),
+            )
+
+    def _add_contributions(self, task: int, is_in_time: tf.Tensor) -> list[tf.Tensor]:
+        """Returns how many are in time, and the sums of their samples, gradients and statistics."""
+        numbers = [n for n, place in enumerate(self.group.places) if place.task == task]
+        own = [is_in_time[number] for number in numbers]
+        count = tf.reduce_sum(tf.cast(own, tf.int32))
+        return [count, *(_add_rows(rows, own) for rows in (self._counts[task], *self._rows[task]))]
+
+    def _apply_once(
+        self, sums: Mapping[int, Sequence[tf.Tensor]], is_frozen: tf.Tensor, is_whole: tf.Tensor
+    ) -> tf.Tensor:
         """Makes one update of each task, counts it and reads the parameters."""
         figures: dict[str, tf.Tensor] = {}
-        with tf.device(self._link.server):
-            for task, crew in self._crews.items():
-                own = [
-                    is_in_time[number]
-                    for number, place in enumerate(self.group.places)
-                    if place.task == task
-                ]
-                samples = tf.maximum(_add_rows(self._counts[task], own), 1.0)
-                sums = [_add_rows(rows, own) for rows in self._rows[task]]
-                size = len(crew.update.variables_of())
-                gradients = [one / samples for one in sums[:size]]
-                found = self._strategy.run(crew.update.apply, args=({0: gradients}, is_frozen))
-                figures |= {crew.member.label(name): value for name, value in found.items()}
-                count = tf.reduce_sum(tf.cast(own, tf.int32))
-                for variable, total in zip(crew.statistics(), sums[size:], strict=True):
-                    is_count = variable.dtype.is_integer
-                    share = tf.cast(count, variable.dtype)
-                    variable.assign(total // share if is_count else total / share)
-            self.contributions.assign_add(tf.cast(is_in_time, tf.int64))
-            self.steps.assign_add(1)
-            self._copy()
-        return figures
+        for task, crew in self._crews.items():
+            count, samples, *totals = sums[task]
+            size = len(crew.update.variables_of())
+            gradients = [one / tf.maximum(samples, 1.0) for one in totals[:size]]
+            found = self._strategy.run(crew.update.apply, args=({0: gradients}, is_frozen))
+            figures |= {crew.member.label(name): value for name, value in found.items()}
+            for variable, total in zip(crew.statistics(), totals[size:], strict=True):
+                is_count = variable.dtype.is_integer
+                share = tf.cast(count, variable.dtype)
+                variable.assign(total // share if is_count else total / share)
+        self.contributions.assign_add(tf.reduce_sum(tf.cast(is_whole, tf.int64)))
+        self.steps.assign_add(1)
+        self._copy()
+        self._names = [*figures]
+        return tf.stack([*figures.values()])
 
     def _copy(self) -> None:
         """Copies the trained parameters into the group's own."""
@@ -358,12 +374,6 @@ def _moving_statistics(network: tf.keras.Model) -> list[tf.Variable]:
 def _zeros(shape: Sequence[int], dtype: tf.DType) -> tf.Variable:
     """Returns a variable that is not trained."""
     return tf.Variable(tf.zeros(shape, dtype), trainable=False)
-
-
-def _rows_beside(variable: tf.Variable, count: int) -> tf.Variable:
-    """Returns zeros for each of some workers, on the server of a variable."""
-    with tf.device(variable.device):
-        return _zeros([count, *variable.shape], variable.dtype)
 
 
 def _add_rows(rows: tf.Variable, is_added: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ MIN_THREADS = 4
 
 GRACE_SECONDS = 1.0
 """Between the answer that the end was heard and the end of the process."""
+
+_REASONS = re.compile(r"(?:ValueError|UserError): (.*)|assertion failed: \[(.*?)\]")
 
 
 class BatchSource:
@@ -125,6 +128,25 @@ def ask(message: tf.Tensor, types: Sequence[tf.DType]) -> list[tf.Tensor]:
     return list(tf.raw_ops.PyFunc(input=[message], token=FIRST_TOKEN, Tout=list(types)))
 
 
+def told_reason(error: tf.errors.OpError) -> str:
+    r"""Returns what a worker or a check said, out of all that TensorFlow put around it.
+
+    Args:
+      error: of a graph that calls Python functions, maybe in another process.
+
+    Returns:
+      One line; empty if none of them said anything.
+
+    Example:
+      >>> text = "Graph execution error:\n\nUserError: no image\nTraceback (most recent ..."
+      >>> told_reason(tf.errors.UnknownError(None, None, text))
+      'no image'
+    """
+    # The first one: TensorFlow may quote the whole message below, in one line.
+    found = _REASONS.search(error.message)
+    return max(found.groups(default="")) if found else ""
+
+
 class ClusterServer:
     """This process as a parameter server or a worker, until the run is over.
 
@@ -181,7 +203,9 @@ class ClusterServer:
             self._is_over.set()
             return [np.array(os.getpid(), np.int64)]
         if flags != self._flags:
-            raise ValueError("a worker was started with other flags than the chief")
+            raise UserError(
+                "a worker was started with other flags than the chief; expected the same ones"
+            )
         if self._source is None:
             raise ValueError("this process has no images")
         return self._source.read(Place(task, index, count), batch)
