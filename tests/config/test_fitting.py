@@ -51,6 +51,24 @@ def parts_run(tmp_path_factory):
     return run
 
 
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_process_killed_around_a_save_loses_no_logged_step(
+    is_saved, parts_run, tmp_path, monkeypatch
+):
+    def killed(path, arrays):
+        if is_saved:
+            save_arrays(path, arrays)
+        raise MemoryError
+
+    save_arrays = fitting.save_arrays
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "save_arrays", killed)
+        assert fit(tmp_path, "--classifier=none") != 0
+    assert fit(tmp_path, "--classifier=none") == 0
+    whole = (parts_run / "metrics.jsonl").read_text()
+    assert (tmp_path / "metrics.jsonl").read_text() == whole
+
+
 @pytest.mark.parametrize("name, flags, words", [
     ("draw_patches", (), "the patches are drawn again"),
     ("learn_parts", ("--parts_kind=kmeans",), "the parts are saved"),

@@ -165,11 +165,13 @@ class Fitting:
 
     def _keep(self, state: FitState, num_patches: int, progress: ProgressReport) -> None:
         """Saves the state of EM, and stops after it if that was asked for."""
+        step = sum(map(len, state.histories))
+        value = state.histories[-1][-1] / num_patches
+        # Before the state: a line too many is forgotten when the fit goes on, and computed again.
+        self._directory.log_step({"step": step, "log_likelihood_per_patch": value})
         save_arrays(self._directory.checkpoints / STATE_FILE, state.to_arrays())
         self._watch.save()
-        self._step = step = sum(map(len, state.histories))
-        value = state.histories[-1][-1] / num_patches
-        self._directory.log_step({"step": step, "log_likelihood_per_patch": value})
+        self._step = step
         self._events.write("parts", {"log_likelihood_per_patch": value}, step)
         progress.advance(note=f"log-likelihood {value:.4f} per patch")
         self._stop_if_asked(f"iteration {step} is saved, run again to go on")
