@@ -90,12 +90,11 @@ class Exchange:
     with the number of the step. A worker that does so twice writes the same
     again, since a contribution is a function of the group's copy of the
     parameters and of the batch; and a late one of an earlier step is not
-    written. An update takes one row from every worker that
-    was in time, adds them in the order of the rows, and counts those whose stamp
-    is that of the step. If one is not, it changes nothing, and the step is to be
-    computed again. A late worker is asked again when it has answered, for the
-    step that is due then; so a row has one writer, unless a worker that was
-    taken for dead still writes.
+    written. An update adds one row from every worker that was in time, in the
+    order of the rows, and counts them. If one of them has not the stamp of the
+    step, it changes nothing, and the step is to be computed again. A late worker
+    is asked again when it has answered, for the step that is due then; so a row
+    has one writer, unless a worker that was taken for dead still writes.
 
     Args:
       strategy: of the cluster.
