@@ -61,6 +61,30 @@ class SpoilingCoordinator(Coordinator):
         return value
 
 
+class MistakenCoordinator(Coordinator):
+    """One worker makes a mistake; what the others compute is cancelled, and reported first."""
+
+    first = None
+
+    def __init__(self, is_first, number):
+        super().__init__()
+        self.mistaken, self.is_cancelled = (is_first, number), threading.Event()
+
+    def schedule(self, graph, args):
+        is_first = graph in self.first._graphs.values()
+        is_mistaken = (is_first, int(args[0])) == self.mistaken
+        return self.Value(self._tell_mistake if is_mistaken else self._cancel)
+
+    def _tell_mistake(self):
+        assert self.is_cancelled.wait(30)
+        text = "Graph execution error:\n\nUserError: no image could be read\nTraceback (most recent"
+        raise tf.errors.UnknownError(None, None, text)
+
+    def _cancel(self):
+        self.is_cancelled.set()
+        raise tf.errors.CancelledError(None, None, "ClusterCoordinator")
+
+
 @pytest.fixture
 def trainer(tmp_path, monkeypatch):
     """Returns what builds a trainer, as of a new process, and its cluster."""
@@ -140,6 +164,15 @@ def test_mistake_found_by_a_worker_is_told_in_its_words():
         "a process of the cluster cannot go on: no image could be read; mend that and start it"
         " and this command again"
     )
+
+
+@pytest.mark.parametrize("mistaken", [(True, 1), (False, 0)])
+def test_mistake_is_told_although_the_others_are_cancelled(trainer, mistaken):
+    coordinator = MistakenCoordinator(*mistaken)
+    training, cluster = trainer(coordinator)
+    coordinator.first = cluster.exchanges[0]
+    with pytest.raises(UserError, match="no image could be read"), report_lost_servers():
+        training.train()
 
 
 def test_error_of_an_operation_stays_what_it_is():

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfcolor.layers.batch_norm import ParameterFreeBatchNorm, collected_statistics
 from tfcolor.tasks.base import Tensors, complete_targets
+from tfcolor.training.first_cause import first_cause
 from tfcolor.training.members import Member
 from tfcolor.training.optimizers import Update
 from tfcolor.training.synchronization import Group
@@ -170,7 +171,7 @@ class Exchange:
             answer = self._answers.get()
             self._busy.remove(answer.number)
             if answer.error is not None:
-                raise answer.error
+                raise first_cause(answer.error, self._answers)
             if answer.step == step:
                 found[answer.number] = answer.figures
             elif not self._is_enough(found):
