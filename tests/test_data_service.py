@@ -115,7 +115,9 @@ def test_two_workers_make_the_examples_of_a_local_pipeline(dispatcher, workers, 
     for place, shards, first in cases:
         plan = BatchPlan(5, seeds[place.task], first_batch=first, shards=shards)
         local = tasks[place.task].make_dataset("train", plan)
-        served = service.watch(service.make_dataset(place, plan, local.element_spec))
+        dataset = service.make_dataset(place, plan, local.element_spec)
+        assert dataset.options().autotune.enabled is False
+        served = service.watch(dataset)
         pairs = zip(local, served, strict=False)
         for one, other in itertools.islice(pairs, 5):
             tf.nest.map_structure(np.testing.assert_array_equal, one, other)

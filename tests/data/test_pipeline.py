@@ -169,6 +169,12 @@ def test_an_endless_plan_goes_on(reader):
     _assert_same(list(dataset.take(3).as_numpy_iterator()), expected[9:])
 
 
+def test_nothing_is_tuned_while_it_runs(reader):
+    """Or to end a run could take minutes."""
+    dataset = build_dataset(reader, _make_example, BatchPlan(batch_size=2, seed=0))
+    assert dataset.options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("num_examples", [1, 2, 3, 10, 1001])
 def test_positions_are_a_permutation_of_any_number(num_examples):
     @tf.function

@@ -214,3 +214,21 @@ def test_a_large_kernel_may_be_a_convolution_again(groups):
     assert {"ExtractImagePatches"}.isdisjoint(op.type for op in traced.graph.get_operations())
     expected = _reference(images, layer.kernel.numpy(), layer.bias.numpy(), groups)
     np.testing.assert_allclose(layer(images, padding="VALID"), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sides", [(None, 16), (16, None), (None, None), (16, 16)])
+def test_dilated_gradient_of_a_sum_whatever_a_graph_knows_of_the_sides(sides):
+    layer = Convolution(4, 3, kernel_initializer="random_normal")
+    layer.build([None, None, None, 4])
+
+    def differentiate(maps):
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            total = tf.reduce_sum((maps + layer(maps, dilation=2)) ** 2)
+        return tape.gradient(total, [maps, layer.kernel])
+
+    in_graph = tf.function(differentiate, input_signature=[tf.TensorSpec([2, *sides, 4])])
+    shape = [2, *(side or 12 for side in sides), 4]
+    maps = tf.constant(np.random.default_rng(3).normal(size=shape), tf.float32)
+    for found, expected in zip(in_graph(maps), differentiate(maps), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

@@ -67,8 +67,10 @@ class Convolution(tf.keras.layers.Conv2D):
           float [B, h, w, filters].
         """
         if dilation > 1:
+            if padding == "SAME":
+                inputs = _pad(inputs, kernel, dilation)
             # Of tf.nn.conv2d the gradient is missing on CPU where oneDNN is off.
-            return tf.nn.convolution(inputs, kernel, 1, padding, dilations=dilation)
+            return tf.nn.convolution(inputs, kernel, 1, "VALID", dilations=dilation)
         if self.uses_product:
             return _convolve_by_product(inputs, kernel, padding)
         if self.groups == 1:
@@ -119,6 +121,17 @@ class Convolution(tf.keras.layers.Conv2D):
         weights = tf.reshape(weights, [weights.shape[0], self.groups, -1])
         cells = tf.reshape(tf.cast(cell, tf.float32), [self.groups, -1])
         return tf.reshape(tf.einsum("cgo,gc->go", weights, cells), [self.filters])
+
+
+def _pad(inputs: tf.Tensor, kernel: tf.Tensor, dilation: int) -> tf.Tensor:
+    """Returns a map with as many cells of 0 around it as "SAME" takes at stride 1.
+
+    Of a dilated "SAME" convolution of [B, None, 16, C] TensorFlow's graph optimizer
+    believes that it has 16 rows, so that the gradient of a sum with it fails.
+    """
+    spans = [dilation * (size - 1) for size in kernel.shape[:2]]
+    around = [(span // 2, span - span // 2) for span in spans]
+    return tf.pad(inputs, [(0, 0), *around, (0, 0)])
 
 
 def _convolve_by_product(inputs: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:

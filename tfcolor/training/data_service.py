@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfcolor.core.errors import UserError
 from tfcolor.core.progress import say
-from tfcolor.data.pipeline import BatchPlan, split_batch
+from tfcolor.data.pipeline import BatchPlan, exact_options, split_batch
 from tfcolor.data.service import (
     APPEAR_SECS,
     REACH_SECS,
@@ -93,7 +93,8 @@ class DataService:
                 tensor.set_shape([len(plan.slots), *tensor.shape[1:]])
             return split_batch(tf.nest.pack_sequence_as(specification, batch), plan.sizes)
 
-        return served.enumerate().flat_map(split).prefetch(tf.data.AUTOTUNE)
+        shards = served.enumerate().flat_map(split)
+        return shards.prefetch(tf.data.AUTOTUNE).with_options(exact_options())
 
     def watch(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yields batches, and looks after the service when one does not come.
@@ -193,7 +194,7 @@ def _ask(worker: str, messages: tf.data.Dataset, flat: Sequence[Any]) -> tf.data
         return number != OTHER
 
     answers = messages.map(ask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return answers.take_while(is_its_own)
+    return answers.take_while(is_its_own).with_options(exact_options())
 
 
 def _fetch(iterator: Iterator[Any], answers: "queue.SimpleQueue[Any]") -> None:

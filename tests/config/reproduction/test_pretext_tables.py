@@ -43,14 +43,15 @@ def test_all_pretext_tasks_are_compared_on_the_same_network(data, commands, tmp_
     probed = [one for one in commands if "--protocol=linear_evaluation" in one]
     assert len(probed) == len(starts)
     records = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert len(records) == 3 * len(starts)
+    assert len(records) == 4 * len(starts)
 
 
 def test_front_ends_are_kept_downstream():
     rows = {row.name: row for row in PRETEXT_TABLE.rows}
     for name, front_end in (("split_brain", "split_lab"), ("deep_clustering", "sobel")):
-        run = rows[name].cells["segmentation"].subjects[SMALL].runs[0]
-        assert f"--alexnet_front_end={front_end}" in run.flags
+        for column in ("segmentation", "detection"):
+            run = rows[name].cells[column].subjects[SMALL].runs[0]
+            assert f"--alexnet_front_end={front_end}" in run.flags
 
 
 def test_every_pretext_task_has_a_row():

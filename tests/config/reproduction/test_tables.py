@@ -145,6 +145,7 @@ def test_every_flagfile_of_a_table_trains_something():
     kinds = ("table_*", "figure_*", "pretext")
     files = [path for kind in kinds for path in configs.glob(f"{kind}/*.cfg")]
     others = {"linear_probe/doersch", "depth_resnet101_v2_nyu", "detection_resnet101_v2_voc2007"}
+    others |= {"detection_alexnet_small"}
     elsewhere = {f"configs/{name}.cfg" for name in others}
     assert {str(path.relative_to(ROOT)) for path in files} == used - elsewhere
     assert elsewhere < used

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tfcolor.config.reproduction.layout import LABELS, OBJECTS, SCENES
+from tfcolor.config.reproduction.layout import BOXES, LABELS, OBJECTS, SCENES
 from tfcolor.config.reproduction.study import (
     SCALES,
     Cell,
@@ -19,6 +19,7 @@ Making = Callable[[str], Training | None]
 
 SEGMENTING = Measure("segmentation", "voc_segmentation", SCENES)
 CLASSIFYING = Measure("classification", "voc_classification", OBJECTS)
+FINDING = Measure("detection", "voc_detection", BOXES)
 LABELLING = Measure("few_label", "image_classification", LABELS)
 MIU = Column("segmentation", "Segmentation (% mIU)", SEGMENTING, "mean_iou")
 FOV = Column("fov", "+FoV (% mIU)", SEGMENTING, "mean_iou")

@@ -3,7 +3,8 @@
 import types
 from collections.abc import Callable, Mapping
 
-from tfcolor.config.reproduction.layout import BOXES, DEPTHS, LABELS
+from tfcolor.config.reproduction.cells import FINDING
+from tfcolor.config.reproduction.layout import DEPTHS, LABELS
 from tfcolor.config.reproduction.multi_task_trainings import (
     MIXING,
     NAMES,
@@ -27,7 +28,6 @@ from tfcolor.config.reproduction.study import (
 )
 
 PROBING = Measure("linear_probe", "linear_probe", LABELS)
-FINDING = Measure("detection", "voc_detection", BOXES)
 SOUNDING = Measure("depth", "depth", DEPTHS)
 TOP1 = Column("imagenet_top1", "ImageNet frozen (% top-1)", PROBING, "layers.*.top1_accuracy")
 TOP5 = Column("imagenet", "ImageNet frozen (% top-5)", PROBING, "layers.*.top5_accuracy")

@@ -177,7 +177,7 @@ def detected(scale: str, start: Training | None, flags: tuple[str, ...] = ()) ->
     Returns:
       A training on photographs with boxes.
     """
-    small = laid("small_detection", "small_resnet_v2")
+    small = (*laid("small_detection", "small_resnet_v2"), "--detection_residual_width=32")
     return _downstream(
         scale, "detection", "detection_resnet101_v2_voc2007", BOXES, small, start, flags
     )

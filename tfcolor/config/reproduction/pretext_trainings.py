@@ -1,6 +1,6 @@
 """The trainings of table 4.7 and of the comparison of pretext tasks, at either scale."""
 
-from tfcolor.config.reproduction.layout import FINE_TUNING, LABELS, PHOTOGRAPHS, VIDEO
+from tfcolor.config.reproduction.layout import BOXES, FINE_TUNING, LABELS, PHOTOGRAPHS, VIDEO
 from tfcolor.config.reproduction.study import FULL, SMALL, Measure, Training
 from tfcolor.config.reproduction.trainings import laid
 
@@ -96,3 +96,17 @@ def with_labels() -> Training:
     """Returns the supervised pretraining of the comparison, on images with labels."""
     flags = (f"--image_range=0:{NUM_PRETRAINING}", "--heldout_fraction=0")
     return Training("pretext_supervised", "configs/pretext/supervised.cfg", LABELS, flags)
+
+
+def detected_by(start: Training, flags: tuple[str, ...] = ()) -> Training:
+    """Returns a small detector upon a network of the comparison, all of it fine-tuned.
+
+    Args:
+      start: whose backbone it begins with.
+      flags: of `train` besides, as a front end.
+
+    Returns:
+      A training on photographs with boxes.
+    """
+    config = "configs/detection_alexnet_small.cfg"
+    return Training("pretext_detection", config, BOXES, flags, start)
